@@ -1,0 +1,154 @@
+//! One connection to either database, and how it is opened.
+
+use std::sync::Arc;
+
+use diesel::{Connection, PgConnection, SqliteConnection, connection::SimpleConnection};
+
+use super::db::Db;
+use crate::{
+    Error, Result,
+    crypto::Keyring,
+    time::{Clock, Instant},
+};
+
+/// Which database a store talks to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Backend {
+    /// SQLite, embedded.
+    Sqlite,
+    /// PostgreSQL.
+    Postgres,
+}
+
+impl Backend {
+    /// The database that a URL names by its scheme.
+    #[must_use]
+    pub fn of_url(url: &str) -> Option<Self> {
+        if url.starts_with("sqlite://") {
+            Some(Self::Sqlite)
+        } else if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+            Some(Self::Postgres)
+        } else {
+            None
+        }
+    }
+
+    /// `sqlite` or `postgres`, for logs.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Sqlite => "sqlite",
+            Self::Postgres => "postgres",
+        }
+    }
+}
+
+/// What a use case works with: the database, the instant at which it runs, and the keys.
+pub struct Conn {
+    /// The database connection, for diesel.
+    pub db: Db,
+    /// The instant of this unit of work; the same for everything it reads and writes.
+    pub now: Instant,
+    /// Keys of encrypted fields.
+    pub keys: Arc<Keyring>,
+    pub(super) clock: Clock,
+    pub(super) broken: bool,
+}
+
+impl Conn {
+    /// Runs one or more statements of SQL without parameters.
+    pub(crate) fn batch(&mut self, sql: &str) -> diesel::QueryResult<()> {
+        self.db.batch_execute(sql)
+    }
+
+    /// Which database this is.
+    #[must_use]
+    pub const fn backend(&self) -> Backend {
+        match self.db {
+            Db::Sqlite(_) => Backend::Sqlite,
+            Db::Postgres(_) => Backend::Postgres,
+        }
+    }
+
+    /// Begins a new unit of work: takes the time.
+    pub(super) fn refresh(&mut self) {
+        self.now = self.clock.now();
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    Reader,
+    Writer,
+}
+
+/// Opens connections by the URL's scheme. The `establish` that diesel derives would try each backend in
+/// turn, report the wrong one's error and could create an SQLite file named after a PostgreSQL URL.
+pub(super) struct Manager {
+    url: String,
+    backend: Backend,
+    role: Role,
+    clock: Clock,
+    keys: Arc<Keyring>,
+}
+
+impl Manager {
+    pub(super) fn new(url: &str, role: Role, clock: Clock, keys: Arc<Keyring>) -> Result<Self> {
+        let backend =
+            Backend::of_url(url).ok_or_else(|| Error::invalid("/database_url", "scheme", "expected sqlite:// or postgres://"))?;
+        Ok(Self { url: url.to_owned(), backend, role, clock, keys })
+    }
+
+    pub(super) fn open(&self) -> Result<Conn> {
+        let db = match self.backend {
+            Backend::Sqlite => Db::Sqlite(open_sqlite(&self.url, self.role)?),
+            Backend::Postgres => Db::Postgres(PgConnection::establish(&self.url).map_err(unreachable)?),
+        };
+        Ok(Conn { db, now: self.clock.now(), keys: Arc::clone(&self.keys), clock: self.clock.clone(), broken: false })
+    }
+}
+
+/// Opens either database for migration, without a pool.
+pub(super) fn open_bare(url: &str) -> Result<Db> {
+    match Backend::of_url(url) {
+        Some(Backend::Sqlite) => open_sqlite(url, Role::Writer).map(Db::Sqlite),
+        Some(Backend::Postgres) => PgConnection::establish(url).map(Db::Postgres).map_err(unreachable),
+        None => Err(Error::invalid("/database_url", "scheme", "expected sqlite:// or postgres://")),
+    }
+}
+
+fn unreachable(error: diesel::ConnectionError) -> Error {
+    Error::Unavailable(error.to_string())
+}
+
+fn open_sqlite(url: &str, role: Role) -> Result<SqliteConnection> {
+    let path = url.strip_prefix("sqlite://").unwrap_or(url);
+    let mut conn = SqliteConnection::establish(path).map_err(unreachable)?;
+    // FULL: an acknowledged write survives a power loss. No mmap: an I/O error would be a signal.
+    conn.batch_execute(
+        "PRAGMA busy_timeout = 10000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;
+         PRAGMA temp_store = MEMORY; PRAGMA mmap_size = 0;",
+    )?;
+    conn.batch_execute(match role {
+        Role::Reader => "PRAGMA cache_size = -16384; PRAGMA query_only = ON;",
+        Role::Writer => "PRAGMA cache_size = -65536;",
+    })?;
+    Ok(conn)
+}
+
+impl r2d2::ManageConnection for Manager {
+    type Connection = Conn;
+    type Error = Error;
+
+    fn connect(&self) -> Result<Conn> {
+        self.open()
+    }
+
+    fn is_valid(&self, conn: &mut Conn) -> Result<()> {
+        conn.batch("SELECT 1").map_err(Error::from)
+    }
+
+    fn has_broken(&self, conn: &mut Conn) -> bool {
+        conn.broken || std::thread::panicking()
+    }
+}

@@ -1,0 +1,103 @@
+//! SQLite: readers on snapshots, and one writer thread that commits many requests at once.
+//!
+//! `synchronous=FULL` makes every commit wait for the disk. The writer therefore takes all requests that
+//! are waiting, gives each a savepoint, and commits them together; nobody is answered before the commit.
+
+use std::sync::mpsc;
+
+use tokio::sync::oneshot;
+
+use super::{Conn, Reply, Tx, connect::Manager, tx};
+use crate::{Error, Result};
+
+/// How many requests may share one commit.
+const GROUP: usize = 256;
+
+type Finish = Box<dyn FnOnce(Result<()>) + Send>;
+/// Given `Err`, the task does not run and only tells its caller why.
+type Task = Box<dyn FnOnce(Result<&mut Conn>) -> Finish + Send>;
+
+/// The queue to the writer thread; the thread ends when the last sender is dropped.
+pub(super) struct Writer {
+    tasks: mpsc::Sender<Task>,
+}
+
+impl Writer {
+    pub(super) fn start(manager: &Manager) -> Result<Self> {
+        let mut conn = manager.open()?;
+        let (tasks, queue) = mpsc::channel::<Task>();
+        std::thread::Builder::new()
+            .name("kehu-writer".into())
+            .spawn(move || {
+                while let Ok(first) = queue.recv() {
+                    commit_group(&mut conn, first, &queue);
+                }
+            })
+            .map_err(Error::internal)?;
+        Ok(Self { tasks })
+    }
+
+    /// Queues a write; the reply comes after its commit.
+    pub(super) fn submit<T, F>(&self, mut work: F) -> Reply<T>
+    where
+        T: Send + 'static,
+        F: FnMut(&mut Tx<'_>) -> Result<T> + Send + 'static,
+    {
+        let (reply, receiver) = oneshot::channel();
+        let task: Task = Box::new(move |conn| {
+            let result = conn.and_then(|conn| in_savepoint(conn, &mut work));
+            // A caller that went away (a closed connection) does not undo its write.
+            Box::new(move |committed| drop(reply.send(committed.and(result))))
+        });
+        // When the thread is gone the task is dropped, and with it the reply: the caller sees it.
+        drop(self.tasks.send(task));
+        receiver
+    }
+}
+
+fn commit_group(conn: &mut Conn, first: Task, queue: &mpsc::Receiver<Task>) {
+    if let Err(error) = begin(conn) {
+        // This caller hears of it; the rest of the queue gets its own try.
+        first(Err(error))(Ok(()));
+        return;
+    }
+    let mut finishes = vec![first(Ok(conn))];
+    while finishes.len() < GROUP {
+        let Ok(task) = queue.try_recv() else { break };
+        finishes.push(task(Ok(conn)));
+    }
+    let committed = conn.batch("COMMIT").map_err(Error::from);
+    if committed.is_err() {
+        // After a full disk SQLite may have rolled back by itself; then this fails and is meant to.
+        drop(conn.batch("ROLLBACK"));
+    }
+    for finish in finishes {
+        finish(match &committed {
+            Ok(()) => Ok(()),
+            Err(Error::Busy) => Err(Error::Busy),
+            Err(other) => Err(Error::Unavailable(other.to_string())),
+        });
+    }
+}
+
+/// Another process (an import on the command line) may hold the lock for a while.
+fn begin(conn: &mut Conn) -> Result<()> {
+    conn.refresh();
+    conn.batch("BEGIN IMMEDIATE").map_err(Error::from)
+}
+
+fn in_savepoint<T>(conn: &mut Conn, work: &mut impl FnMut(&mut Tx<'_>) -> Result<T>) -> Result<T> {
+    conn.refresh();
+    conn.batch("SAVEPOINT request")?;
+    let result = tx::run(conn, work);
+    conn.batch(if result.is_ok() { "RELEASE request" } else { "ROLLBACK TO request; RELEASE request" })?;
+    result
+}
+
+/// Runs a read so that all its queries see the same state.
+pub(super) fn snapshot<T>(conn: &mut Conn, work: &mut impl FnMut(&mut Conn) -> Result<T>) -> Result<T> {
+    conn.batch("BEGIN")?;
+    let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| work(conn)));
+    conn.broken = conn.batch("ROLLBACK").is_err();
+    result.unwrap_or_else(|_| Err(Error::internal("a read panicked")))
+}

@@ -1,0 +1,10 @@
+DROP TABLE assignments;
+DROP TABLE relations;
+DROP TABLE source_records;
+DROP TABLE attribute_history;
+DROP TABLE customer_transitions;
+DROP TABLE contact_points;
+DROP TABLE identities;
+DROP TABLE organisation_profiles;
+DROP TABLE personal_profiles;
+DROP TABLE customers;

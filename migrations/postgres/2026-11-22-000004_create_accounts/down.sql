@@ -1,0 +1,14 @@
+DROP TABLE parked_transactions;
+DROP TABLE account_monthly_totals;
+DROP TABLE account_daily_totals;
+DROP TABLE transactions;
+DROP TABLE account_links;
+DROP TABLE account_balances;
+DROP TABLE standing_orders;
+DROP TABLE holdings;
+DROP TABLE cards;
+DROP TABLE loans;
+DROP TABLE deposits;
+DROP TABLE accounts;
+DROP TABLE product_rates;
+DROP TABLE products;
