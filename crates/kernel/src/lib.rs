@@ -9,6 +9,7 @@ pub mod crypto;
 pub mod error;
 pub mod event;
 pub mod explain;
+pub mod feed;
 pub mod id;
 pub mod job;
 pub mod json;
