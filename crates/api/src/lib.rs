@@ -1,1 +1,10 @@
-//! x
+//! Kehu over HTTP, and the `kehu` program. Nothing below this crate knows HTTP.
+
+pub mod cli;
+pub mod extract;
+pub mod gate;
+pub mod openapi;
+pub mod problem;
+pub mod reply;
+pub mod routes;
+pub mod server;

@@ -1,1 +1,7 @@
-fn main() {}
+//! The `kehu` program.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    kehu_api::cli::run()
+}

@@ -52,7 +52,7 @@ impl NewEvent {
 
 /// An event as recorded.
 #[derive(Clone, Debug, Queryable, Selectable, Insertable, Serialize, Deserialize)]
-#[diesel(table_name = events)]
+#[diesel(table_name = events, treat_none_as_default_value = false)]
 pub struct Event {
     /// Its id.
     pub id: AnyId,

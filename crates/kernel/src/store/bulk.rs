@@ -13,7 +13,8 @@ macro_rules! each {
 }
 
 /// Inserts many rows: `bulk_insert!(tx, events::table, &rows)?`. In chunks that stay below the number of
-/// parameters a statement may have (PostgreSQL 65,535 with at most 32 columns).
+/// parameters a statement may have (32 columns, 32,766 parameters). The row's struct wants
+/// `#[diesel(treat_none_as_default_value = false)]`: one statement a chunk instead of one a row.
 #[macro_export]
 macro_rules! bulk_insert {
     ($conn:expr, $table:expr, $rows:expr) => {{

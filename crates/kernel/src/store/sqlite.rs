@@ -5,10 +5,11 @@
 
 use std::sync::mpsc;
 
+use diesel::connection::{AnsiTransactionManager, TransactionManager};
 use tokio::sync::oneshot;
 
 use super::{Conn, Reply, Tx, connect::Manager, tx};
-use crate::{Error, Result};
+use crate::{Error, Result, each};
 
 /// How many requests may share one commit.
 const GROUP: usize = 256;
@@ -66,11 +67,7 @@ fn commit_group(conn: &mut Conn, first: Task, queue: &mpsc::Receiver<Task>) {
         let Ok(task) = queue.try_recv() else { break };
         finishes.push(task(Ok(conn)));
     }
-    let committed = conn.batch("COMMIT").map_err(Error::from);
-    if committed.is_err() {
-        // After a full disk SQLite may have rolled back by itself; then this fails and is meant to.
-        drop(conn.batch("ROLLBACK"));
-    }
+    let committed = commit(conn);
     for finish in finishes {
         finish(match &committed {
             Ok(()) => Ok(()),
@@ -80,10 +77,21 @@ fn commit_group(conn: &mut Conn, first: Task, queue: &mpsc::Receiver<Task>) {
     }
 }
 
-/// Another process (an import on the command line) may hold the lock for a while.
+/// Another process (an import on the command line) may hold the lock for a while. diesel is told of the
+/// transaction, because some of its inserts open one of their own if there is none.
 fn begin(conn: &mut Conn) -> Result<()> {
     conn.refresh();
-    conn.batch("BEGIN IMMEDIATE").map_err(Error::from)
+    let begun = each!(&mut conn.db, c => AnsiTransactionManager::begin_transaction_sql(c, "BEGIN IMMEDIATE"));
+    begun.map_err(Error::from)
+}
+
+fn commit(conn: &mut Conn) -> Result<()> {
+    let committed = each!(&mut conn.db, c => AnsiTransactionManager::commit_transaction(c));
+    if committed.is_err() {
+        // After a full disk SQLite may have rolled back by itself; then this fails and is meant to.
+        drop(each!(&mut conn.db, c => AnsiTransactionManager::rollback_transaction(c)));
+    }
+    committed.map_err(Error::from)
 }
 
 fn in_savepoint<T>(conn: &mut Conn, work: &mut impl FnMut(&mut Tx<'_>) -> Result<T>) -> Result<T> {

@@ -1,0 +1,97 @@
+//! The command line: every option is also an environment variable.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use kehu_kernel::{
+    Result, Store,
+    crypto::Keyring,
+    store::{StoreOptions, migrate},
+    time::Clock,
+};
+
+mod serve;
+
+#[derive(Parser)]
+#[command(name = "kehu", version, about = "Kehu, a headless bank CRM")]
+struct Cli {
+    #[command(flatten)]
+    database: DatabaseOptions,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(clap::Args, Clone)]
+pub(crate) struct DatabaseOptions {
+    /// The database: sqlite://path or postgres://user:password@host/name.
+    #[arg(long, env = "DATABASE_URL", default_value = "sqlite://kehu.db", global = true, hide_env_values = true)]
+    database_url: String,
+    /// A read replica of a PostgreSQL database.
+    #[arg(long, env = "DATABASE_READ_URL", global = true, hide_env_values = true)]
+    database_read_url: Option<String>,
+    /// Data keys as number:base64,…; the highest number is current. Development keys unless given.
+    #[arg(long, env = "KEHU_DATA_KEYS", global = true, hide_env_values = true)]
+    data_keys: Option<String>,
+    /// Secret of blind indexes and cursors, base64 of 32 bytes.
+    #[arg(long, env = "KEHU_INDEX_KEY", global = true, hide_env_values = true)]
+    index_key: Option<String>,
+}
+
+impl DatabaseOptions {
+    fn keys(&self) -> Result<Keyring> {
+        match (&self.data_keys, &self.index_key) {
+            (Some(data), Some(index)) => Keyring::parse(data, index),
+            (None, None) => Keyring::development(),
+            _ => {
+                Err(kehu_kernel::Error::invalid("/data_keys", "incomplete", "KEHU_DATA_KEYS and KEHU_INDEX_KEY belong together"))
+            }
+        }
+    }
+
+    pub(crate) fn open(&self) -> Result<Store> {
+        let mut options = StoreOptions::new(&self.database_url);
+        options.read_url.clone_from(&self.database_read_url);
+        Store::open(&options, self.keys()?, Clock::system())
+    }
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve the API.
+    Serve(serve::ServeOptions),
+    /// Bring the database to this version.
+    Migrate,
+    /// Print the OpenAPI document.
+    Openapi,
+}
+
+/// Runs the program.
+#[must_use]
+pub fn run() -> ExitCode {
+    let cli = Cli::parse();
+    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("info")).init();
+    match dispatch(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            log::error!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch(cli: Cli) -> Result<()> {
+    match cli.command {
+        Command::Serve(options) => serve::run(&cli.database, &options),
+        Command::Migrate => {
+            let applied = migrate::up(&cli.database.database_url)?;
+            print(&format!("{} migrations applied\n", applied.len()))
+        }
+        Command::Openapi => print(&crate::openapi::text()),
+    }
+}
+
+/// Writes to standard output; a closed pipe is an error and no panic.
+pub(crate) fn print(text: &str) -> Result<()> {
+    use std::io::Write;
+    std::io::stdout().write_all(text.as_bytes()).map_err(kehu_kernel::Error::internal)
+}

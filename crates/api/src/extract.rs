@@ -1,0 +1,292 @@
+//! What handlers take: the caller, strict JSON, strict queries, ids of the path, the expected version.
+
+use std::{future::Future, ops::Deref, pin::Pin, str::FromStr};
+
+use actix_web::{
+    FromRequest, HttpRequest,
+    dev::Payload,
+    http::{
+        StatusCode,
+        header::{CONTENT_TYPE, IF_MATCH},
+    },
+    web,
+};
+use futures_util::StreamExt;
+use kehu_kernel::{Actor, Error, FieldError, Id, PageParams};
+use serde::de::DeserializeOwned;
+use validator::{Validate, ValidationErrors, ValidationErrorsKind};
+
+use crate::problem::Problem;
+
+/// How large a JSON body may be unless a route sets another limit, in bytes.
+pub const BODY_LIMIT: usize = 2 * 1024 * 1024;
+
+type Extraction<T> = Pin<Box<dyn Future<Output = Result<T, Problem>>>>;
+
+/// A JSON body that was read strictly and checked: unknown fields, wrong types and broken rules are
+/// answered with the pointer of each field.
+#[derive(Debug)]
+pub struct Json<T>(pub T);
+
+impl<T: DeserializeOwned + Validate + 'static> FromRequest for Json<T> {
+    type Error = Problem;
+    type Future = Extraction<Self>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let media = media_type(request);
+        let limit = request.app_data::<BodyLimit>().map_or(BODY_LIMIT, |limit| limit.0);
+        let mut payload = payload.take();
+        Box::pin(async move {
+            media?;
+            let mut body = web::BytesMut::new();
+            while let Some(chunk) = payload.next().await {
+                let chunk = chunk.map_err(|error| Problem::malformed(format!("The body broke off: {error}.")))?;
+                if body.len() + chunk.len() > limit {
+                    let detail = format!("A body may have {limit} bytes.");
+                    return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE).detail(detail));
+                }
+                body.extend_from_slice(&chunk);
+            }
+            read_json(&body).map(Self)
+        })
+    }
+}
+
+/// Another body limit for the routes of one scope, as `app_data`.
+#[derive(Clone, Copy, Debug)]
+pub struct BodyLimit(pub usize);
+
+fn media_type(request: &HttpRequest) -> Result<(), Problem> {
+    let text = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
+    let essence = text.split(';').next().unwrap_or("").trim().to_ascii_lowercase();
+    match essence.as_str() {
+        "application/json" | "application/merge-patch+json" => Ok(()),
+        _ => Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE).detail("Send the body as application/json.")),
+    }
+}
+
+/// Reads and checks a body.
+///
+/// # Errors
+/// 400 when it is no JSON, 422 with pointers when it breaks rules.
+pub fn read_json<T: DeserializeOwned + Validate>(body: &[u8]) -> Result<T, Problem> {
+    let mut reader = serde_json::Deserializer::from_slice(body);
+    let value: T = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+        let path = pointer(error.path());
+        let cause = error.into_inner();
+        if cause.is_data() {
+            Error::invalid(path, "invalid_value", sentence(&cause)).into()
+        } else {
+            Problem::malformed(sentence(&cause))
+        }
+    })?;
+    reader.end().map_err(|error| Problem::malformed(sentence(&error)))?;
+    value.validate().map_err(|errors| {
+        let mut found = Vec::new();
+        collect(&errors, "", &mut found);
+        found.sort_by(|a, b| a.pointer.cmp(&b.pointer));
+        Problem::from(Error::Invalid(found))
+    })?;
+    Ok(value)
+}
+
+/// serde_json's message without the position, which a pointer tells better.
+fn sentence(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    match text.rsplit_once(" at line ") {
+        Some((message, _)) if error.is_data() => message.to_owned(),
+        _ => text,
+    }
+}
+
+fn pointer(path: &serde_path_to_error::Path) -> String {
+    use serde_path_to_error::Segment;
+    path.iter()
+        .map(|segment| match segment {
+            Segment::Seq { index } => format!("/{index}"),
+            Segment::Map { key } => format!("/{}", escape(key)),
+            Segment::Enum { .. } | Segment::Unknown => String::new(),
+        })
+        .collect()
+}
+
+fn escape(key: &str) -> String {
+    key.replace('~', "~0").replace('/', "~1")
+}
+
+/// Turns validator's tree into flat pointers.
+fn collect(errors: &ValidationErrors, prefix: &str, found: &mut Vec<FieldError>) {
+    for (field, kind) in errors.errors() {
+        // A field named by a keyword of Rust is spelled r#type there.
+        let path = format!("{prefix}/{}", escape(field.trim_start_matches("r#")));
+        match kind {
+            ValidationErrorsKind::Struct(inner) => collect(inner, &path, found),
+            ValidationErrorsKind::List(items) => {
+                items.iter().for_each(|(index, inner)| collect(inner, &format!("{path}/{index}"), found));
+            }
+            ValidationErrorsKind::Field(broken) => found.extend(broken.iter().map(|error| {
+                let message = error.message.clone().map_or_else(|| rule(error), |message| message.into_owned());
+                FieldError::new(path.clone(), &error.code, message)
+            })),
+        }
+    }
+}
+
+/// Says a rule of validator in words.
+fn rule(error: &validator::ValidationError) -> String {
+    let parameter = |name: &str| error.params.get(name).map(ToString::to_string);
+    match (error.code.as_ref(), parameter("min"), parameter("max")) {
+        ("length", Some(min), Some(max)) => format!("The length must be {min} to {max}."),
+        ("length", None, Some(max)) => format!("The length may be at most {max}."),
+        ("length", Some(min), None) => format!("The length must be at least {min}."),
+        ("range", Some(min), Some(max)) => format!("The value must be {min} to {max}."),
+        ("range", None, Some(max)) => format!("The value may be at most {max}."),
+        ("range", Some(min), None) => format!("The value must be at least {min}."),
+        (code, ..) => format!("The value breaks the rule {code}."),
+    }
+}
+
+/// The query of a list: its own filters and what every list takes. Unknown parameters are refused.
+#[derive(Debug)]
+pub struct ListQuery<F> {
+    /// Filters of this list.
+    pub filter: F,
+    /// Page size, cursor, total.
+    pub page: PageParams,
+}
+
+const PAGE_PARAMETERS: [&str; 3] = ["limit", "cursor", "include_total"];
+
+impl<F: DeserializeOwned + 'static> FromRequest for ListQuery<F> {
+    type Error = Problem;
+    type Future = std::future::Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        std::future::ready((|| {
+            let pairs: Vec<(String, String)> = parse_query(request.query_string())?;
+            let (page, filter): (Vec<_>, Vec<_>) =
+                pairs.into_iter().partition(|(name, _)| PAGE_PARAMETERS.contains(&name.as_str()));
+            Ok(Self { filter: typed(&filter)?, page: typed(&page)? })
+        })())
+    }
+}
+
+/// The query of anything that is no list. Unknown parameters are refused.
+#[derive(Debug)]
+pub struct Query<T>(pub T);
+
+impl<T: DeserializeOwned + 'static> FromRequest for Query<T> {
+    type Error = Problem;
+    type Future = std::future::Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        std::future::ready(parse_query(request.query_string()).and_then(|pairs| typed(&pairs)).map(Self))
+    }
+}
+
+fn parse_query(text: &str) -> Result<Vec<(String, String)>, Problem> {
+    serde_html_form::from_str(text).map_err(|error| Problem::malformed(error.to_string()))
+}
+
+fn typed<T: DeserializeOwned>(pairs: &[(String, String)]) -> Result<T, Problem> {
+    let text = serde_html_form::to_string(pairs).map_err(|error| Problem::malformed(error.to_string()))?;
+    let reader = serde_html_form::Deserializer::new(form_urlencoded::parse(text.as_bytes()));
+    serde_path_to_error::deserialize(reader).map_err(|error| {
+        let path = error.path().to_string();
+        let message = error.into_inner().to_string();
+        // An unknown parameter has no path of its own; its name stands in the message.
+        let name = if path == "." { message.split('`').nth(1).unwrap_or("").to_owned() } else { path };
+        Error::Invalid(vec![FieldError::new(format!("?{name}"), "invalid_parameter", message)]).into()
+    })
+}
+
+/// An id of the path. What is no id names nothing: 404.
+#[derive(Debug)]
+pub struct Path<T: 'static>(pub Id<T>);
+
+impl<T> Clone for Path<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Path<T> {}
+
+impl<T: 'static> FromRequest for Path<T> {
+    type Error = Problem;
+    type Future = std::future::Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        // The last id of the path; routes with two ids take `Path2`.
+        let last = request.match_info().iter().last().and_then(|(_, text)| Id::from_str(text).ok());
+        std::future::ready(last.map(Self).ok_or_else(|| Problem::new(StatusCode::NOT_FOUND)))
+    }
+}
+
+/// Two ids of the path: the parent's and the child's.
+#[derive(Debug)]
+pub struct Path2<P: 'static, C: 'static>(pub Id<P>, pub Id<C>);
+
+impl<P: 'static, C: 'static> FromRequest for Path2<P, C> {
+    type Error = Problem;
+    type Future = std::future::Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let mut ids = request.match_info().iter().map(|(_, text)| text);
+        let both = ids.next().and_then(|text| Id::from_str(text).ok()).zip(ids.next().and_then(|text| Id::from_str(text).ok()));
+        std::future::ready(both.map(|(parent, child)| Self(parent, child)).ok_or_else(|| Problem::new(StatusCode::NOT_FOUND)))
+    }
+}
+
+/// The version that a change expects, from `If-Match`. Absent: 428.
+#[derive(Clone, Copy, Debug)]
+pub struct IfMatch(pub i64);
+
+/// How `If-Match` is documented; PATCH operations get it by themselves, commands name it in `params`.
+#[derive(Debug, utoipa::IntoParams)]
+#[into_params(parameter_in = Header)]
+pub struct IfMatchHeader {
+    /// The `ETag` of the record as the caller last saw it. Stale: 412 with the present version; absent: 428.
+    #[param(rename = "If-Match", required = true, max_length = 32, example = "\"3\"")]
+    pub if_match: String,
+}
+
+impl FromRequest for IfMatch {
+    type Error = Problem;
+    type Future = std::future::Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let header = request.headers().get(IF_MATCH).and_then(|value| value.to_str().ok());
+        std::future::ready(match header {
+            None => Err(Problem::new(StatusCode::PRECONDITION_REQUIRED).detail("Send the ETag of the record as If-Match.")),
+            // A tag that was never ours matches no version.
+            Some(tag) => Ok(Self(tag.trim().trim_matches('"').parse().unwrap_or(-1))),
+        })
+    }
+}
+
+/// Who calls, verified.
+#[derive(Clone, Debug)]
+pub struct Caller(pub Actor);
+
+impl Deref for Caller {
+    type Target = Actor;
+
+    fn deref(&self) -> &Actor {
+        &self.0
+    }
+}
+
+impl FromRequest for Caller {
+    type Error = Problem;
+    type Future = Extraction<Self>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let gate = request.app_data::<web::Data<crate::gate::Gate>>().cloned();
+        let request = request.clone();
+        Box::pin(async move {
+            let gate = gate.ok_or_else(|| Problem::new(StatusCode::INTERNAL_SERVER_ERROR))?;
+            gate.admit(&request).await.map(Self)
+        })
+    }
+}

@@ -1,0 +1,304 @@
+//! The published document: collected from the handlers, then completed with what all operations share.
+
+use std::{collections::BTreeMap, sync::LazyLock};
+
+use serde_json::{Map, Value, json};
+use utoipa::{OpenApi, openapi::security::SecurityScheme};
+use utoipa_actix_web::AppExt;
+
+use crate::{extract::IfMatchHeader, problem::Problem};
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Kehu",
+        description = "A headless bank CRM: one customer record out of many systems, for every front end.\n\nAnswers are JSON. \
+            Problems follow RFC 9457. Lists are paged by cursor. Changes take `If-Match`; every POST takes `Idempotency-Key`.",
+        contact(name = "Kehu", url = "https://kehu.dev"),
+        license(name = "Apache-2.0", identifier = "Apache-2.0"),
+    ),
+    servers((url = "/", description = "This server")),
+    tags(
+        (name = "branches", description = "The branch tree of the bank: five levels from head office to outlet."),
+    ),
+    components(schemas(Problem, kehu_kernel::FieldError, kehu_kernel::Explanation)),
+    modifiers(&Schemes),
+)]
+struct Base;
+
+struct Schemes;
+
+impl utoipa::Modify for Schemes {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder};
+        let bearer = HttpBuilder::new()
+            .scheme(HttpAuthScheme::Bearer)
+            .bearer_format("JWT")
+            .description(Some(
+                "A JSON Web Token (RFC 7519), verified after RFC 8725 (RFC8725): pinned algorithm, issuer and audience.",
+            ))
+            .build();
+        let components = document.components.get_or_insert_default();
+        components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
+    }
+}
+
+/// The document before the routes are added.
+#[must_use]
+pub fn base() -> utoipa::openapi::OpenApi {
+    Base::openapi()
+}
+
+/// The published document.
+#[must_use]
+pub fn document() -> &'static Value {
+    static DOCUMENT: LazyLock<Value> = LazyLock::new(build);
+    &DOCUMENT
+}
+
+/// The document as it is checked in and served: indented, ended by a newline.
+#[must_use]
+pub fn text() -> String {
+    format!("{:#}\n", document())
+}
+
+/// The methods that a path has, in upper case; empty when there is no such path.
+#[must_use]
+pub fn methods_of(path: &str) -> Vec<String> {
+    let Some(Value::Object(paths)) = document().get("paths") else { return Vec::new() };
+    let fits = |template: &str| {
+        let (mut wanted, mut given) = (template.split('/'), path.split('/'));
+        loop {
+            match (wanted.next(), given.next()) {
+                (None, None) => return true,
+                (Some(want), Some(give)) if want == give || (want.starts_with('{') && !give.is_empty()) => {}
+                _ => return false,
+            }
+        }
+    };
+    let mut methods: Vec<String> = paths
+        .iter()
+        .filter(|(template, _)| fits(template))
+        .filter_map(|(_, item)| item.as_object())
+        .flat_map(|item| item.keys().map(|method| method.to_ascii_uppercase()))
+        .collect();
+    methods.sort_unstable();
+    methods.dedup();
+    methods
+}
+
+fn build() -> Value {
+    let app = actix_web::App::new().into_utoipa_app().openapi(base()).configure(crate::routes::configure);
+    let (_, api) = app.split_for_parts();
+    let mut document = serde_json::to_value(api).unwrap_or_default();
+    name_pages(&mut document);
+    complete_operations(&mut document);
+    add_components(&mut document);
+    document
+}
+
+/// utoipa calls `Page<Branch>` `Page_Branch`; generators want `BranchPage`.
+fn name_pages(document: &mut Value) {
+    let renames: BTreeMap<String, String> = schemas(document)
+        .keys()
+        .filter_map(|name| name.strip_prefix("Page_").map(|of| (name.clone(), format!("{of}Page"))))
+        .collect();
+    for (from, to) in &renames {
+        if let Some(schema) = schemas(document).shift_remove(from) {
+            schemas(document).insert(to.clone(), schema);
+        }
+    }
+    let references: BTreeMap<String, String> = renames
+        .into_iter()
+        .map(|(from, to)| (format!("#/components/schemas/{from}"), format!("#/components/schemas/{to}")))
+        .collect();
+    walk(document, &mut |map| {
+        if let Some(Value::String(reference)) = map.get_mut("$ref")
+            && let Some(new) = references.get(reference.as_str())
+        {
+            reference.clone_from(new);
+        }
+    });
+    schemas(document).sort_keys();
+}
+
+fn schemas(document: &mut Value) -> &mut Map<String, Value> {
+    object(object(document, "components"), "schemas")
+}
+
+/// The object at a key, made where it is missing.
+fn object<'a>(parent: impl Into<Parent<'a>>, key: &str) -> &'a mut Map<String, Value> {
+    let Parent(map) = parent.into();
+    let value = map.entry(key).or_insert_with(|| Value::Object(Map::new()));
+    if !value.is_object() {
+        *value = Value::Object(Map::new());
+    }
+    match value {
+        Value::Object(map) => map,
+        _ => unreachable!("it was made an object above"),
+    }
+}
+
+struct Parent<'a>(&'a mut Map<String, Value>);
+
+impl<'a> From<&'a mut Map<String, Value>> for Parent<'a> {
+    fn from(map: &'a mut Map<String, Value>) -> Self {
+        Self(map)
+    }
+}
+
+impl<'a> From<&'a mut Value> for Parent<'a> {
+    fn from(value: &'a mut Value) -> Self {
+        if !value.is_object() {
+            *value = Value::Object(Map::new());
+        }
+        match value {
+            Value::Object(map) => Self(map),
+            _ => unreachable!("it was made an object above"),
+        }
+    }
+}
+
+fn walk(value: &mut Value, visit: &mut impl FnMut(&mut Map<String, Value>)) {
+    match value {
+        Value::Object(map) => {
+            visit(map);
+            map.values_mut().for_each(|inner| walk(inner, visit));
+        }
+        Value::Array(items) => items.iter_mut().for_each(|inner| walk(inner, visit)),
+        _ => {}
+    }
+}
+
+/// Gives every operation the parameters, headers and problems that its shape implies.
+fn complete_operations(document: &mut Value) {
+    for (path, item) in object(document, "paths").iter_mut() {
+        let Value::Object(methods) = item else { continue };
+        for (method, operation) in methods.iter_mut() {
+            if let Value::Object(operation) = operation {
+                complete(path, method, operation);
+            }
+        }
+    }
+}
+
+fn complete(path: &str, method: &str, operation: &mut Map<String, Value>) {
+    let secured = operation.get("security").and_then(Value::as_array).is_some_and(|list| !list.is_empty());
+    let has_body = operation.contains_key("requestBody");
+    let has_id = path.contains('{');
+    let mut parameters = operation.get("parameters").and_then(Value::as_array).cloned().unwrap_or_default();
+    let takes_version = method == "patch" || parameters.iter().any(|p| p.get("name") == Some(&json!("If-Match")));
+    parameters.retain(|parameter| parameter.get("name") != Some(&json!("If-Match")));
+    let has_query = parameters.iter().any(|p| p.get("in") == Some(&json!("query")));
+    if takes_version {
+        parameters.push(json!({ "$ref": "#/components/parameters/IfMatch" }));
+    }
+    if method == "post" {
+        parameters.push(json!({ "$ref": "#/components/parameters/IdempotencyKey" }));
+    }
+    if !parameters.is_empty() {
+        operation.insert("parameters".into(), Value::Array(parameters));
+    }
+    let mut problems = vec!["TooManyRequests", "InternalError", "Unavailable"];
+    if secured {
+        problems.extend(["Unauthenticated", "Forbidden"]);
+    }
+    if has_id {
+        problems.push("NotFound");
+    }
+    if has_query || has_body || method == "post" {
+        problems.push("MalformedRequest");
+    }
+    if has_body {
+        problems.extend(["BodyTooLarge", "UnsupportedMediaType"]);
+    }
+    if has_body || method == "post" {
+        problems.extend(["InvalidInput", "Conflict"]);
+    }
+    if takes_version {
+        problems.extend(["PreconditionFailed", "PreconditionRequired"]);
+    }
+    let responses = object(operation, "responses");
+    for name in problems {
+        if let Some((_, status, ..)) = PROBLEMS.iter().find(|(known, ..)| *known == name) {
+            responses.entry(status.to_string()).or_insert_with(|| json!({ "$ref": format!("#/components/responses/{name}") }));
+        }
+    }
+    responses.sort_keys();
+    for (status, response) in responses.iter_mut().filter(|(status, _)| status.starts_with('2')) {
+        if let Value::Object(response) = response {
+            let headers = object(response, "headers");
+            headers.insert("X-Request-Id".into(), json!({ "$ref": "#/components/headers/RequestId" }));
+            if has_id || status == "201" {
+                headers.insert("ETag".into(), json!({ "$ref": "#/components/headers/ETag" }));
+            }
+            if status == "201" || status == "202" {
+                headers.insert("Location".into(), json!({ "$ref": "#/components/headers/Location" }));
+            }
+        }
+    }
+}
+
+/// Name, status, description and code of the shared problem answers.
+const PROBLEMS: &[(&str, u16, &str, &str)] = &[
+    ("MalformedRequest", 400, "The request cannot be read, or a query parameter breaks a rule", "malformed_request"),
+    ("Unauthenticated", 401, "The token is missing, expired or not to be trusted", "unauthenticated"),
+    ("Forbidden", 403, "No role of the caller grants this", "forbidden"),
+    ("NotFound", 404, "Absent, or out of the caller's sight", "not_found"),
+    ("Conflict", 409, "The request contradicts the present state; `code` and `detail` say how", "conflict"),
+    (
+        "PreconditionFailed",
+        412,
+        "The record was changed meanwhile; `current_version` is its present version",
+        "precondition_failed",
+    ),
+    ("BodyTooLarge", 413, "The body is larger than the server takes", "body_too_large"),
+    ("UnsupportedMediaType", 415, "The body is not JSON", "unsupported_media_type"),
+    ("InvalidInput", 422, "Fields break rules; `errors` points at each", "invalid_input"),
+    ("PreconditionRequired", 428, "`If-Match` is missing", "precondition_required"),
+    ("TooManyRequests", 429, "The caller's rate limit is used up", "too_many_requests"),
+    ("InternalError", 500, "A fault of the server; tell the operator the `request_id`", "internal_error"),
+    ("Unavailable", 503, "The database is busy or cannot be reached; try again", "unavailable"),
+];
+
+fn add_components(document: &mut Value) {
+    let if_match = <IfMatchHeader as utoipa::IntoParams>::into_params(|| Some(utoipa::openapi::path::ParameterIn::Header));
+    let if_match = if_match.first().and_then(|parameter| serde_json::to_value(parameter).ok()).unwrap_or_default();
+    let components = object(document, "components");
+    let parameters = object(&mut *components, "parameters");
+    parameters.insert("IfMatch".into(), if_match);
+    parameters.insert(
+        "IdempotencyKey".into(),
+        json!({
+            "name": "Idempotency-Key", "in": "header", "required": false,
+            "description": "Makes the request safe to repeat for 24 hours: the same key with the same body is carried out once and answered alike.",
+            "schema": { "type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[\\x21-\\x7e]+$" },
+            "example": "5f0c1c5e-6f3b-4b0e-9f6d-0c6b8a1d2e3f",
+        }),
+    );
+    let headers = object(&mut *components, "headers");
+    let header = |description: &str, schema: Value| json!({ "description": description, "schema": schema });
+    let text = |length: u32| json!({ "type": "string", "maxLength": length });
+    headers.insert("ETag".into(), header("Version of the record, for `If-Match` and `If-None-Match`.", text(32)));
+    headers.insert("Location".into(), header("Where the record is.", text(500)));
+    headers.insert("RequestId".into(), header("Identifies the request in the logs.", text(128)));
+    headers.insert(
+        "RetryAfter".into(),
+        header("Seconds until another try makes sense.", json!({ "type": "integer", "format": "int32", "minimum": 0 })),
+    );
+    let responses = object(components, "responses");
+    for (name, status, description, code) in PROBLEMS {
+        let example = json!({
+            "type": format!("urn:kehu:problem:{code}"), "title": description, "status": status, "detail": null,
+            "instance": "/v1/branches", "code": code, "errors": [], "request_id": "0b9c5f2e7a", "current_version": null,
+        });
+        let mut response = json!({
+            "description": description,
+            "content": { "application/problem+json": { "schema": { "$ref": "#/components/schemas/Problem" }, "example": example } },
+        });
+        if matches!(status, 429 | 503) {
+            object(&mut response, "headers").insert("Retry-After".into(), json!({ "$ref": "#/components/headers/RetryAfter" }));
+        }
+        responses.insert((*name).to_owned(), response);
+    }
+}

@@ -1,0 +1,15 @@
+//! All operations. Each top-level path segment has exactly one scope, because actix asks only the first
+//! scope whose prefix fits; what other crates own below `/customers` is added inside that scope.
+
+use utoipa_actix_web::{scope, service_config::ServiceConfig};
+
+pub mod organization;
+
+/// Adds every operation under `/v1`.
+pub fn configure(config: &mut ServiceConfig<'_>) {
+    config.service(scope("/v1").configure(v1));
+}
+
+fn v1(config: &mut ServiceConfig<'_>) {
+    config.service(scope("/branches").configure(organization::branch::configure));
+}

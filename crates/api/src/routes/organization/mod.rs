@@ -1,0 +1,3 @@
+//! Operations of the organization crate.
+
+pub mod branch;

@@ -1,0 +1,123 @@
+//! The bench of all tests: an application on a fresh database of its own, and clients that call it.
+
+mod client;
+pub mod postgres;
+
+use std::{path::PathBuf, pin::Pin, sync::OnceLock};
+
+use actix_http::Request;
+use actix_web::{
+    dev::{Service, ServiceResponse},
+    test,
+};
+use kehu_api::{
+    gate::Gate,
+    server::{self, State},
+};
+use kehu_kernel::{
+    Store,
+    crypto::Keyring,
+    store::{Backend, StoreOptions, migrate},
+    time::Clock,
+};
+
+pub use client::Client;
+
+/// Shared secret of the tokens in tests.
+pub const SECRET: &str = "a-secret-of-the-tests-that-is-long-enough";
+
+/// Makes two tests of each `async fn name(app: App)`: `name::sqlite` and `name::postgres`.
+#[macro_export]
+macro_rules! both_databases {
+    ($($name:ident),+ $(,)?) => {
+        $(mod $name {
+            #[actix_web::test]
+            async fn sqlite() {
+                super::$name($crate::support::App::sqlite().await).await;
+            }
+
+            #[actix_web::test]
+            async fn postgres() {
+                super::$name($crate::support::App::postgres().await).await;
+            }
+        })+
+    };
+}
+
+type Call = Box<dyn Fn(Request) -> Pin<Box<dyn Future<Output = ServiceResponse>>>>;
+
+/// An application on a fresh, migrated database.
+pub struct App {
+    /// Its database.
+    pub store: Store,
+    /// Where that is.
+    pub url: String,
+    call: Call,
+    _directory: tempfile::TempDir,
+}
+
+impl App {
+    /// On a fresh SQLite file.
+    pub async fn sqlite() -> Self {
+        Self::on(Backend::Sqlite, Clock::system()).await
+    }
+
+    /// On a fresh PostgreSQL database.
+    pub async fn postgres() -> Self {
+        Self::on(Backend::Postgres, Clock::system()).await
+    }
+
+    /// On either, with a clock of the test's own.
+    pub async fn on(backend: Backend, clock: Clock) -> Self {
+        drop(env_logger::builder().is_test(true).filter_level(log::LevelFilter::Warn).try_init());
+        let directory = tempfile::tempdir().unwrap();
+        let url = match backend {
+            Backend::Sqlite => {
+                let path = directory.path().join("kehu.db");
+                std::fs::copy(sqlite_template(), &path).unwrap();
+                format!("sqlite://{}", path.display())
+            }
+            Backend::Postgres => postgres::fresh_database(),
+        };
+        let options = StoreOptions { readers: 3, writers: 8, ..StoreOptions::new(&url) };
+        let store = Store::open(&options, Keyring::development().unwrap(), clock).unwrap();
+        let gate = actix_web::web::Data::new(Gate::new(store.clone(), SECRET.as_bytes()));
+        let service = std::rc::Rc::new(test::init_service(server::app(&State { store: store.clone(), gate })).await);
+        let call: Call = Box::new(move |request| {
+            let service = std::rc::Rc::clone(&service);
+            Box::pin(async move { service.call(request).await.unwrap().map_into_boxed_body() })
+        });
+        Self { store, url, call, _directory: directory }
+    }
+
+    /// A caller with one role and the widest place: the head office.
+    pub fn role(&self, role: &str) -> Client<'_> {
+        Client::new(self, Some(client::token(role, None)))
+    }
+
+    /// A caller with one role at a branch.
+    pub fn role_at(&self, role: &str, branch: &str) -> Client<'_> {
+        Client::new(self, Some(client::token(role, Some(branch))))
+    }
+
+    /// A caller with this token.
+    pub fn token(&self, token: String) -> Client<'_> {
+        Client::new(self, Some(token))
+    }
+
+    /// A caller without a token.
+    pub fn stranger(&self) -> Client<'_> {
+        Client::new(self, None)
+    }
+}
+
+/// A migrated SQLite file, made once a run and copied for each test.
+fn sqlite_template() -> &'static PathBuf {
+    static TEMPLATE: OnceLock<PathBuf> = OnceLock::new();
+    TEMPLATE.get_or_init(|| {
+        let path = tempfile::tempdir().unwrap().keep().join("template.db");
+        let url = format!("sqlite://{}", path.display());
+        migrate::up(&url).unwrap();
+        path
+    })
+}

@@ -1,0 +1,143 @@
+//! A throwaway PostgreSQL cluster, started once a test run from the installed binaries.
+//!
+//! `KEHU_TEST_POSTGRES_URL` names a running server instead (a role that may create databases).
+
+use std::{
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    sync::{
+        OnceLock,
+        atomic::{AtomicU32, Ordering},
+    },
+};
+
+use diesel::{Connection, PgConnection, RunQueryDsl, sql_query};
+use kehu_kernel::store::migrate;
+
+const TEMPLATE: &str = "kehu_template";
+
+/// A fresh database with the present schema; its URL.
+pub fn fresh_database() -> String {
+    static COUNTER: AtomicU32 = AtomicU32::new(0);
+    let cluster = cluster();
+    let name = format!("kehu_{}_{}", std::process::id(), COUNTER.fetch_add(1, Ordering::SeqCst));
+    execute(&cluster.url("postgres"), &format!("CREATE DATABASE {name} TEMPLATE {}", cluster.template));
+    cluster.url(&name)
+}
+
+/// An empty database; its URL.
+pub fn empty_database() -> String {
+    static COUNTER: AtomicU32 = AtomicU32::new(0);
+    let name = format!("empty_{}_{}", std::process::id(), COUNTER.fetch_add(1, Ordering::SeqCst));
+    execute(&cluster().url("postgres"), &format!("CREATE DATABASE {name}"));
+    cluster().url(&name)
+}
+
+struct Cluster {
+    /// URL with `{}` in place of the database.
+    pattern: String,
+    template: String,
+}
+
+impl Cluster {
+    fn url(&self, database: &str) -> String {
+        self.pattern.replace("{}", database)
+    }
+}
+
+fn cluster() -> &'static Cluster {
+    static CLUSTER: OnceLock<Cluster> = OnceLock::new();
+    CLUSTER.get_or_init(|| {
+        let pattern = match std::env::var("KEHU_TEST_POSTGRES_URL") {
+            Ok(url) => pattern_of(&url),
+            Err(_) => start(),
+        };
+        let cluster = Cluster { pattern, template: format!("{TEMPLATE}_{}", std::process::id()) };
+        execute(&cluster.url("postgres"), &format!("CREATE DATABASE {}", cluster.template));
+        migrate::up(&cluster.url(&cluster.template)).unwrap();
+        cluster
+    })
+}
+
+/// `postgres://host/name?options` with the name replaced by `{}`.
+fn pattern_of(url: &str) -> String {
+    let (base, query) = url.split_once('?').map_or((url, String::new()), |(base, query)| (base, format!("?{query}")));
+    let (server, _) = base.rsplit_once('/').expect("a URL with a database");
+    format!("{server}/{{}}{query}")
+}
+
+fn execute(url: &str, sql: &str) {
+    let mut conn = PgConnection::establish(url).unwrap();
+    sql_query(sql).execute(&mut conn).unwrap();
+}
+
+fn start() -> String {
+    let binaries = binaries();
+    let directory = tempfile::Builder::new().prefix("kehu-postgres-").tempdir().unwrap().keep();
+    let data = directory.join("data");
+    let root = owner_of_process_is_root();
+    if root {
+        // The server refuses to run as root.
+        run(Command::new("chown").arg("postgres").arg(&directory));
+    }
+    let as_server = |program: &str| unprivileged(&binaries.join(program), root);
+    run(as_server("initdb").args(["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "-N", "-D"]).arg(&data));
+    // No durability: the cluster dies with the run. Sockets only: no port to collide on.
+    let options = format!(
+        "-c listen_addresses='' -c unix_socket_directories={} -c fsync=off -c full_page_writes=off -c synchronous_commit=off \
+         -c max_connections=600 -c shared_buffers=64MB -c autovacuum=off",
+        directory.display()
+    );
+    run(as_server("pg_ctl")
+        .args(["-w", "-s", "-l"])
+        .arg(directory.join("log"))
+        .arg("-o")
+        .arg(options)
+        .arg("-D")
+        .arg(&data)
+        .arg("start"));
+    watch(&binaries, &directory, root);
+    format!("postgres:///{{}}?host={}&user=postgres", directory.display())
+}
+
+/// Stops and removes the cluster when this process is gone, however it ends.
+fn watch(binaries: &Path, directory: &Path, root: bool) {
+    let script = format!(
+        "while kill -0 {pid} 2>/dev/null; do sleep 1; done; {switch}{stop} -m immediate -D {dir}/data stop; rm -rf {dir}",
+        pid = std::process::id(),
+        switch = if root { "setpriv --reuid=postgres --regid=postgres --clear-groups " } else { "" },
+        stop = binaries.join("pg_ctl").display(),
+        dir = directory.display(),
+    );
+    let mut shell = Command::new("setsid");
+    shell.args(["sh", "-c", &script]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    shell.spawn().unwrap();
+}
+
+fn binaries() -> PathBuf {
+    let mut versions: Vec<PathBuf> = std::fs::read_dir("/usr/lib/postgresql")
+        .map(|entries| entries.flatten().map(|entry| entry.path()).collect())
+        .unwrap_or_default();
+    versions.sort();
+    let newest = versions.pop().expect("PostgreSQL's server programs: apt-get install postgresql");
+    newest.join("bin")
+}
+
+fn owner_of_process_is_root() -> bool {
+    let id = Command::new("id").arg("-u").output().unwrap();
+    id.stdout.starts_with(b"0")
+}
+
+fn unprivileged(program: &Path, root: bool) -> Command {
+    let mut command = if root { Command::new("setpriv") } else { Command::new(program) };
+    if root {
+        command.args(["--reuid=postgres", "--regid=postgres", "--clear-groups"]).arg(program);
+    }
+    command.current_dir("/");
+    command
+}
+
+fn run(command: &mut Command) {
+    let output = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::inherit()).status().unwrap();
+    assert!(output.success(), "{command:?}");
+}
