@@ -21,7 +21,7 @@ use crate::{extract::IfMatchHeader, problem::Problem};
     tags(
         (name = "branches", description = "The branch tree of the bank: five levels from head office to outlet."),
     ),
-    components(schemas(Problem, kehu_kernel::FieldError, kehu_kernel::Explanation)),
+    components(schemas(Problem, kehu_kernel::FieldError)),
     modifiers(&Schemes),
 )]
 struct Base;
@@ -92,6 +92,7 @@ fn build() -> Value {
     let (_, api) = app.split_for_parts();
     let mut document = serde_json::to_value(api).unwrap_or_default();
     name_pages(&mut document);
+    walk(&mut document, &mut lift_description);
     complete_operations(&mut document);
     add_components(&mut document);
     document
@@ -120,6 +121,15 @@ fn name_pages(document: &mut Value) {
         }
     });
     schemas(document).sort_keys();
+}
+
+/// utoipa describes an optional reference inside its `oneOf`, where readers do not look.
+fn lift_description(map: &mut Map<String, Value>) {
+    let Some(Value::Array(choices)) = map.get_mut("oneOf") else { return };
+    let described = choices.iter_mut().filter_map(Value::as_object_mut).find_map(|choice| choice.shift_remove("description"));
+    if let Some(description) = described {
+        map.insert("description".into(), description);
+    }
 }
 
 fn schemas(document: &mut Value) -> &mut Map<String, Value> {

@@ -1,5 +1,19 @@
 //! Enumerations that are text in the database and lower snake case in JSON, written once.
 
+use utoipa::openapi::{ObjectBuilder, RefOr, Schema, Type};
+
+/// The schema of a [`text_enum!`]: its texts, and what each means.
+#[must_use]
+pub fn enum_schema(doc: &[&str], variants: &[(&'static str, &[&str])]) -> RefOr<Schema> {
+    let sentence = |lines: &[&str]| lines.iter().map(|line| line.trim()).collect::<Vec<_>>().join(" ");
+    let meanings: String = variants.iter().map(|(text, doc)| format!("\n- `{text}`: {}", sentence(doc))).collect();
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .enum_values(Some(variants.iter().map(|(text, _)| *text)))
+        .description(Some(format!("{}\n{meanings}", sentence(doc))))
+        .into()
+}
+
 /// Defines an enum with its texts: serde, `Display`, `FromStr`, OpenAPI schema and the SQL mapping.
 ///
 /// ```ignore
@@ -10,12 +24,14 @@
 /// ```
 #[macro_export]
 macro_rules! text_enum {
-    ($(#[$meta:meta])* $vis:vis enum $name:ident { $($(#[$variant_meta:meta])* $variant:ident = $text:literal),+ $(,)? }) => {
-        $(#[$meta])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize, utoipa::ToSchema,
+    ($(#[doc = $doc:literal])+ $vis:vis enum $name:ident {
+        $($(#[doc = $variant_doc:literal])+ $variant:ident = $text:literal),+ $(,)?
+    }) => {
+        $(#[doc = $doc])+
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
             diesel::deserialize::FromSqlRow, diesel::expression::AsExpression)]
         #[diesel(sql_type = diesel::sql_types::Text)]
-        $vis enum $name { $($(#[$variant_meta])* #[serde(rename = $text)] $variant),+ }
+        $vis enum $name { $($(#[doc = $variant_doc])+ #[serde(rename = $text)] $variant),+ }
 
         impl $name {
             /// Every value, in the order of definition.
@@ -25,6 +41,18 @@ macro_rules! text_enum {
             #[must_use]
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $text),+ }
+            }
+        }
+
+        impl utoipa::PartialSchema for $name {
+            fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+                $crate::text::enum_schema(&[$($doc),+], &[$(($text, &[$($variant_doc),+])),+])
+            }
+        }
+
+        impl utoipa::ToSchema for $name {
+            fn name() -> std::borrow::Cow<'static, str> {
+                stringify!($name).into()
             }
         }
 

@@ -121,7 +121,7 @@ pub struct NewBranch {
 #[diesel(table_name = branches)]
 pub struct BranchPatch {
     /// Name of the branch.
-    #[schema(value_type = Option<String>, min_length = 1, max_length = 200)]
+    #[schema(nullable = false, value_type = String, min_length = 1, max_length = 200)]
     #[serde(default, deserialize_with = "patch::required")]
     #[validate(length(min = 1, max = 200))]
     pub name: Option<String>,
@@ -131,7 +131,7 @@ pub struct BranchPatch {
     #[validate(length(max = 200))]
     pub region: Option<Option<String>>,
     /// Its time zone, an IANA name.
-    #[schema(max_length = 64)]
+    #[schema(nullable = false, max_length = 64)]
     #[serde(default, deserialize_with = "patch::required")]
     #[validate(length(max = 64), custom(function = "kehu_kernel::check::time_zone"))]
     pub time_zone: Option<String>,
@@ -141,6 +141,7 @@ pub struct BranchPatch {
     #[validate(length(max = 500))]
     pub address: Option<Option<String>>,
     /// Whether it is in business.
+    #[schema(nullable = false)]
     #[serde(default, deserialize_with = "patch::required")]
     pub status: Option<BranchStatus>,
 }
@@ -165,10 +166,10 @@ pub struct BranchFilter {
     /// Only branches directly below this one.
     pub parent_id: Option<BranchId>,
     /// Only this level.
-    #[param(inline, example = "outlet")]
+    #[param(example = "outlet")]
     pub level: Option<BranchLevel>,
     /// Only this status.
-    #[param(inline, example = "active")]
+    #[param(example = "active")]
     pub status: Option<BranchStatus>,
     /// Only branches at or below the one with this code.
     #[param(max_length = 32, example = "SH")]

@@ -1,0 +1,53 @@
+# Everything that is done with Kehu. `make run` and `make test` need nothing before them.
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help setup run test check openapi schema bench migration doc
+
+CUSTOMERS ?= 1000
+LISTEN ?= 127.0.0.1:8080
+DATABASE_URL ?= sqlite://kehu.db
+export DATABASE_URL
+
+help: ## Says what there is
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+setup: ## Installs what the build and the tests need (Debian; rustup elsewhere)
+	@.ci/setup
+
+run: setup ## Builds, makes a demonstration bank in SQLite, and serves it
+	cargo build --release --locked -p kehu-api
+	@target/release/kehu migrate
+	@target/release/kehu demo --customers $(CUSTOMERS) --if-empty
+	@echo "documentation  http://$(LISTEN)/docs"
+	@echo "token          $$(target/release/kehu token --role administrator)"
+	@target/release/kehu serve --listen $(LISTEN)
+
+test: setup ## Runs all tests, each on SQLite and on PostgreSQL
+	cargo test --locked --workspace
+
+check: setup ## Formatting, lints, document, dependencies, licences
+	@.ci/setup-check
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+	cargo run -q --locked -p kehu-api -- openapi | diff -q - openapi/openapi.json || { echo "run make openapi"; exit 1; }
+	cargo machete --skip-target-dir .
+	cargo deny --offline check --config .deny.toml bans licenses sources
+	openapi/lint
+
+openapi: ## Writes openapi/openapi.json anew
+	cargo run -q -p kehu-api -- openapi > openapi/openapi.json.new
+	mv openapi/openapi.json.new openapi/openapi.json
+
+schema: ## Writes crates/kernel/src/schema.rs anew from a migrated PostgreSQL database
+	KEHU_WRITE_SCHEMA=1 cargo test -q -p kehu-tests -- rules::the_schema_file_is_current
+	cargo fmt -p kehu-kernel
+
+bench: ## Measures the paths that goals are set for
+	cargo bench --locked --workspace
+
+migration: ## Makes an empty migration in both trees: make migration NAME=add_x_to_y
+	@test -n "$(NAME)" || { echo "make migration NAME=verb_table"; exit 1; }
+	@stamp=$$(date -u +%Y-%m-%d-%H%M%S); for tree in postgres sqlite; do \
+		mkdir -p migrations/$$tree/$${stamp}_$(NAME); touch migrations/$$tree/$${stamp}_$(NAME)/{up,down}.sql; done; \
+	echo "migrations/{postgres,sqlite}/$${stamp}_$(NAME)"

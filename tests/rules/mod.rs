@@ -1,0 +1,26 @@
+//! The rules of the house, held by tests: the checked-in document, the shape of every operation, who may
+//! come in, which crate may use which, and one schema in two databases.
+
+mod access;
+mod dependencies;
+mod document;
+mod schema;
+
+use serde_json::Value;
+
+/// An operation of the published document.
+pub struct Operation {
+    pub path: String,
+    pub method: String,
+    pub value: Value,
+}
+
+/// Every operation of the document.
+pub fn operations() -> Vec<Operation> {
+    let paths = kehu_api::openapi::document()["paths"].as_object().unwrap();
+    let of = |(path, item): (&String, &Value)| {
+        let methods = item.as_object().unwrap().clone();
+        methods.into_iter().map(|(method, value)| Operation { path: path.clone(), method, value }).collect::<Vec<_>>()
+    };
+    paths.iter().flat_map(of).collect()
+}
