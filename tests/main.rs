@@ -3,4 +3,5 @@
 mod support;
 
 mod branch;
+mod event;
 mod rules;

@@ -197,6 +197,9 @@ pub struct Verification {
 /// # Errors
 /// The database's.
 pub fn verify(store: &Store) -> Result<Verification> {
+    let (head, head_hash): (i64, Vec<u8>) = store.read_blocking(|conn| {
+        Ok(event_heads::table.find(1).select((event_heads::position, event_heads::hash)).first(&mut conn.db)?)
+    })?;
     let mut position = 0_i64;
     let mut hash = Vec::new();
     loop {
@@ -229,11 +232,8 @@ pub fn verify(store: &Store) -> Result<Verification> {
             position = expected;
         }
     }
-    let (head, head_hash): (i64, Vec<u8>) = store.read_blocking(|conn| {
-        Ok(event_heads::table.find(1).select((event_heads::position, event_heads::hash)).first(&mut conn.db)?)
-    })?;
-    // The sequencer may have gone on while we walked; behind us is the only fault.
-    let fault = (head < position || (head == position && head_hash != hash) || head > position && position == 0)
+    // The head was read first, and the chain only grows: it must reach at least there.
+    let fault = (position < head || (position == head && hash != head_hash))
         .then(|| format!("the chain ends at position {position}, its head says {head}"));
     Ok(Verification { checked: position, fault })
 }

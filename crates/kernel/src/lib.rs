@@ -16,6 +16,7 @@ pub mod json;
 pub mod money;
 pub mod page;
 pub mod patch;
+pub mod rotation;
 pub mod schema;
 pub mod store;
 pub mod text;

@@ -3,13 +3,12 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use kehu_kernel::{
-    Result, Store,
-    crypto::Keyring,
-    store::{StoreOptions, migrate},
-    time::Clock,
-};
+use kehu_kernel::{Result, Store, crypto::Keyring, store::StoreOptions, time::Clock};
 
+mod audit;
+mod doctor;
+mod keys;
+mod migrate;
 mod serve;
 
 #[derive(Parser)]
@@ -38,7 +37,11 @@ pub(crate) struct DatabaseOptions {
 }
 
 impl DatabaseOptions {
-    fn keys(&self) -> Result<Keyring> {
+    pub(crate) fn url(&self) -> &str {
+        &self.database_url
+    }
+
+    pub(crate) fn keys(&self) -> Result<Keyring> {
         match (&self.data_keys, &self.index_key) {
             (Some(data), Some(index)) => Keyring::parse(data, index),
             (None, None) => Keyring::development(),
@@ -59,8 +62,16 @@ impl DatabaseOptions {
 enum Command {
     /// Serve the API.
     Serve(serve::ServeOptions),
-    /// Bring the database to this version.
-    Migrate,
+    /// Bring the database to this version, or take everything back.
+    Migrate(migrate::MigrateOptions),
+    /// Check configuration, keys, database and migrations, and say what is wrong.
+    Doctor,
+    /// The audit trail.
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
+    /// Keys of encrypted fields.
+    #[command(subcommand)]
+    Keys(keys::KeysCommand),
     /// Print the OpenAPI document.
     Openapi,
 }
@@ -82,10 +93,10 @@ pub fn run() -> ExitCode {
 fn dispatch(cli: Cli) -> Result<()> {
     match cli.command {
         Command::Serve(options) => serve::run(&cli.database, &options),
-        Command::Migrate => {
-            let applied = migrate::up(&cli.database.database_url)?;
-            print(&format!("{} migrations applied\n", applied.len()))
-        }
+        Command::Migrate(options) => migrate::run(&cli.database, &options),
+        Command::Doctor => doctor::run(&cli.database),
+        Command::Audit(command) => audit::run(&cli.database, &command),
+        Command::Keys(command) => keys::run(&cli.database, &command),
         Command::Openapi => print(&crate::openapi::text()),
     }
 }

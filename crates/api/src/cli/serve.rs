@@ -7,6 +7,7 @@ use kehu_kernel::{Error, Result};
 
 use super::DatabaseOptions;
 use crate::{
+    events::Sequencer,
     gate::Gate,
     server::{self, State},
 };
@@ -23,6 +24,7 @@ pub(crate) struct ServeOptions {
 
 pub(crate) fn run(database: &DatabaseOptions, options: &ServeOptions) -> Result<()> {
     let store = database.open()?;
+    let sequencer = Sequencer::start(store.clone()).map_err(Error::internal)?;
     let gate = Data::new(Gate::new(store.clone(), options.jwt_secret.as_bytes()));
     let state = State { store, gate };
     let server = HttpServer::new(move || server::app(&state))
@@ -30,5 +32,8 @@ pub(crate) fn run(database: &DatabaseOptions, options: &ServeOptions) -> Result<
         .bind(options.listen)
         .map_err(Error::internal)?;
     log::info!("listening on http://{}", options.listen);
-    actix_web::rt::System::new().block_on(server.run()).map_err(Error::internal)
+    // On a stop signal the server answers what it has taken and takes nothing more.
+    actix_web::rt::System::new().block_on(async { server.run().await }).map_err(Error::internal)?;
+    drop(sequencer);
+    Ok(())
 }

@@ -61,6 +61,14 @@ impl Conn {
         self.db.batch_execute(sql)
     }
 
+    /// Asks the database for a sign of life.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when there is none.
+    pub fn ping(&mut self) -> Result<()> {
+        self.batch("SELECT 1").map_err(Error::from)
+    }
+
     /// Which database this is.
     #[must_use]
     pub const fn backend(&self) -> Backend {
@@ -145,7 +153,7 @@ impl r2d2::ManageConnection for Manager {
     }
 
     fn is_valid(&self, conn: &mut Conn) -> Result<()> {
-        conn.batch("SELECT 1").map_err(Error::from)
+        conn.ping()
     }
 
     fn has_broken(&self, conn: &mut Conn) -> bool {

@@ -10,7 +10,10 @@ pub mod sql;
 mod sqlite;
 mod tx;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, mpsc},
+    time::Duration,
+};
 
 use tokio::sync::oneshot;
 
@@ -168,7 +171,12 @@ impl Store {
         F: FnMut(&mut Tx<'_>) -> Result<T> + Send + 'static,
     {
         match &self.inner.writer {
-            Writer::Sqlite(writer) => writer.submit(work).await.map_err(|_| stopped())?,
+            Writer::Sqlite(writer) => {
+                let (reply, receiver) = oneshot::channel();
+                // A caller that went away (a closed connection) does not undo its write.
+                writer.submit(work, |result| drop(reply.send(result)));
+                receiver.await.map_err(|_| stopped())?
+            }
             Writer::Postgres(_) => {
                 let store = self.clone();
                 run_blocking(move || store.write_blocking(work)).await
@@ -186,7 +194,11 @@ impl Store {
         F: FnMut(&mut Tx<'_>) -> Result<T> + Send + 'static,
     {
         match &self.inner.writer {
-            Writer::Sqlite(writer) => writer.submit(work).blocking_recv().map_err(|_| stopped())?,
+            Writer::Sqlite(writer) => {
+                let (reply, receiver) = mpsc::sync_channel(1);
+                writer.submit(work, move |result| drop(reply.send(result)));
+                receiver.recv().map_err(|_| stopped())?
+            }
             Writer::Postgres(pool) => postgres::write(pool, work),
         }
     }
@@ -231,5 +243,3 @@ fn checkout(pool: &r2d2::Pool<connect::Manager>) -> Result<r2d2::PooledConnectio
 fn stopped() -> Error {
     Error::Unavailable("the writer has stopped".into())
 }
-
-type Reply<T> = oneshot::Receiver<Result<T>>;

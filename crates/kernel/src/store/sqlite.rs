@@ -5,11 +5,9 @@
 
 use std::sync::mpsc;
 
-use diesel::connection::{AnsiTransactionManager, TransactionManager};
-use tokio::sync::oneshot;
-
-use super::{Conn, Reply, Tx, connect::Manager, tx};
+use super::{Conn, Tx, connect::Manager, tx};
 use crate::{Error, Result, each};
+use diesel::connection::{AnsiTransactionManager, TransactionManager};
 
 /// How many requests may share one commit.
 const GROUP: usize = 256;
@@ -39,20 +37,17 @@ impl Writer {
     }
 
     /// Queues a write; the reply comes after its commit.
-    pub(super) fn submit<T, F>(&self, mut work: F) -> Reply<T>
+    pub(super) fn submit<T, F>(&self, mut work: F, reply: impl FnOnce(Result<T>) + Send + 'static)
     where
         T: Send + 'static,
         F: FnMut(&mut Tx<'_>) -> Result<T> + Send + 'static,
     {
-        let (reply, receiver) = oneshot::channel();
         let task: Task = Box::new(move |conn| {
             let result = conn.and_then(|conn| in_savepoint(conn, &mut work));
-            // A caller that went away (a closed connection) does not undo its write.
-            Box::new(move |committed| drop(reply.send(committed.and(result))))
+            Box::new(move |committed| reply(committed.and(result)))
         });
         // When the thread is gone the task is dropped, and with it the reply: the caller sees it.
         drop(self.tasks.send(task));
-        receiver
     }
 }
 

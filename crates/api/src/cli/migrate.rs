@@ -1,0 +1,24 @@
+//! `kehu migrate`
+
+use kehu_kernel::{Error, Result, store::migrate};
+
+use super::{DatabaseOptions, print};
+
+#[derive(clap::Args)]
+pub(crate) struct MigrateOptions {
+    /// Take all migrations back. Every record is lost; asks for --yes.
+    #[arg(long)]
+    down: bool,
+    /// Answers the question of --down.
+    #[arg(long, requires = "down")]
+    yes: bool,
+}
+
+pub(crate) fn run(database: &DatabaseOptions, options: &MigrateOptions) -> Result<()> {
+    if options.down && !options.yes {
+        return Err(Error::invalid("/yes", "confirmation", "--down deletes every record: say --yes as well"));
+    }
+    let names = if options.down { migrate::down(database.url())? } else { migrate::up(database.url())? };
+    let verb = if options.down { "taken back" } else { "applied" };
+    print(&format!("{} migrations {verb}\n", names.len()))
+}

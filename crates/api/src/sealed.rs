@@ -1,0 +1,9 @@
+//! Every sealed column of every crate, for key rotation.
+
+use kehu_kernel::rotation::SealedColumn;
+
+/// All sealed columns; `tests/rules` compares the list with the schema.
+#[must_use]
+pub fn columns() -> Vec<SealedColumn> {
+    Vec::new()
+}
