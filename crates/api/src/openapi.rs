@@ -3,7 +3,10 @@
 use std::{collections::BTreeMap, sync::LazyLock};
 
 use serde_json::{Map, Value, json};
-use utoipa::{OpenApi, openapi::security::SecurityScheme};
+use utoipa::{
+    OpenApi,
+    openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
+};
 use utoipa_actix_web::AppExt;
 
 use crate::{extract::IfMatchHeader, problem::Problem};
@@ -17,7 +20,7 @@ use crate::{extract::IfMatchHeader, problem::Problem};
         contact(name = "Kehu", url = "https://kehu.dev"),
         license(name = "Apache-2.0", identifier = "Apache-2.0"),
     ),
-    servers((url = "/", description = "This server")),
+    servers((url = "/", description = "This server, in production or locally")),
     tags(
         (name = "branches", description = "The branch tree of the bank: five levels from head office to outlet."),
     ),
@@ -30,7 +33,6 @@ struct Schemes;
 
 impl utoipa::Modify for Schemes {
     fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
-        use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder};
         let bearer = HttpBuilder::new()
             .scheme(HttpAuthScheme::Bearer)
             .bearer_format("JWT")
@@ -95,6 +97,10 @@ fn build() -> Value {
     walk(&mut document, &mut lift_description);
     complete_operations(&mut document);
     add_components(&mut document);
+    walk(&mut document, &mut limit_integers);
+    if let Some(Value::Object(server)) = document.pointer_mut("/servers/0") {
+        server.insert("x-internal".into(), Value::Bool(false));
+    }
     document
 }
 
@@ -105,7 +111,8 @@ fn name_pages(document: &mut Value) {
         .filter_map(|name| name.strip_prefix("Page_").map(|of| (name.clone(), format!("{of}Page"))))
         .collect();
     for (from, to) in &renames {
-        if let Some(schema) = schemas(document).shift_remove(from) {
+        if let Some(mut schema) = schemas(document).shift_remove(from) {
+            name_item(schemas(document), &mut schema, to.trim_end_matches("Page"));
             schemas(document).insert(to.clone(), schema);
         }
     }
@@ -121,6 +128,14 @@ fn name_pages(document: &mut Value) {
         }
     });
     schemas(document).sort_keys();
+}
+
+/// utoipa writes the item of a generic page out in place; it has a name of its own.
+fn name_item(schemas: &mut Map<String, Value>, page: &mut Value, name: &str) {
+    if let Some(items) = page.pointer_mut("/properties/items/items") {
+        let written = std::mem::replace(items, json!({ "$ref": format!("#/components/schemas/{name}") }));
+        schemas.entry(name.to_owned()).or_insert(written);
+    }
 }
 
 /// utoipa describes an optional reference inside its `oneOf`, where readers do not look.
@@ -193,7 +208,7 @@ fn complete_operations(document: &mut Value) {
 }
 
 fn complete(path: &str, method: &str, operation: &mut Map<String, Value>) {
-    let secured = operation.get("security").and_then(Value::as_array).is_some_and(|list| !list.is_empty());
+    let secured = require_token(operation);
     let has_body = operation.contains_key("requestBody");
     let has_id = path.contains('{');
     let mut parameters = operation.get("parameters").and_then(Value::as_array).cloned().unwrap_or_default();
@@ -238,7 +253,7 @@ fn complete(path: &str, method: &str, operation: &mut Map<String, Value>) {
     for (status, response) in responses.iter_mut().filter(|(status, _)| status.starts_with('2')) {
         if let Value::Object(response) = response {
             let headers = object(response, "headers");
-            headers.insert("X-Request-Id".into(), json!({ "$ref": "#/components/headers/RequestId" }));
+            headers.extend(common_headers());
             if has_id || status == "201" {
                 headers.insert("ETag".into(), json!({ "$ref": "#/components/headers/ETag" }));
             }
@@ -246,6 +261,35 @@ fn complete(path: &str, method: &str, operation: &mut Map<String, Value>) {
                 headers.insert("Location".into(), json!({ "$ref": "#/components/headers/Location" }));
             }
         }
+    }
+}
+
+/// Handlers name the actions that they need. Bearer schemes have no scopes in OpenAPI, so the document says
+/// them in words and as `x-required-scopes`. Returns whether a token is needed at all.
+fn require_token(operation: &mut Map<String, Value>) -> bool {
+    let scopes = operation.get("security").and_then(|security| security.pointer("/0/bearer")).cloned();
+    let Some(Value::Array(scopes)) = scopes else { return false };
+    let names: Vec<String> = scopes.iter().filter_map(Value::as_str).map(|scope| format!("`{scope}`")).collect();
+    if let (Some(Value::String(description)), false) = (operation.get_mut("description"), names.is_empty()) {
+        description.push_str(&format!("\n\nNeeds a role that grants {}.", names.join(" or ")));
+    }
+    operation.insert("security".into(), json!([{ "bearer": [] }]));
+    operation.insert("x-required-scopes".into(), Value::Array(scopes));
+    true
+}
+
+/// Integers that say no limits get those that JSON itself can carry in every language.
+fn limit_integers(map: &mut Map<String, Value>) {
+    const SAFE: i64 = 9_007_199_254_740_991;
+    let is_integer = match map.get("type") {
+        Some(Value::String(kind)) => kind == "integer",
+        Some(Value::Array(kinds)) => kinds.contains(&json!("integer")),
+        _ => false,
+    };
+    if is_integer {
+        let limit = if map.get("format") == Some(&json!("int32")) { i64::from(i32::MAX) } else { SAFE };
+        map.entry("minimum").or_insert_with(|| json!(-limit));
+        map.entry("maximum").or_insert_with(|| json!(limit));
     }
 }
 
@@ -271,6 +315,19 @@ const PROBLEMS: &[(&str, u16, &str, &str)] = &[
     ("Unavailable", 503, "The database is busy or cannot be reached; try again", "unavailable"),
 ];
 
+/// What every answer carries.
+fn common_headers() -> Map<String, Value> {
+    [
+        ("X-Request-Id", "RequestId"),
+        ("RateLimit", "RateLimit"),
+        ("RateLimit-Policy", "RateLimitPolicy"),
+        ("Access-Control-Allow-Origin", "AccessControlAllowOrigin"),
+    ]
+    .into_iter()
+    .map(|(header, name)| (header.to_owned(), json!({ "$ref": format!("#/components/headers/{name}") })))
+    .collect()
+}
+
 fn add_components(document: &mut Value) {
     let if_match = <IfMatchHeader as utoipa::IntoParams>::into_params(|| Some(utoipa::openapi::path::ParameterIn::Header));
     let if_match = if_match.first().and_then(|parameter| serde_json::to_value(parameter).ok()).unwrap_or_default();
@@ -293,6 +350,14 @@ fn add_components(document: &mut Value) {
     headers.insert("Location".into(), header("Where the record is.", text(500)));
     headers.insert("RequestId".into(), header("Identifies the request in the logs.", text(128)));
     headers.insert(
+        "RateLimit".into(),
+        header("What is left of the caller's rate limit: `\"default\";r=<requests>;t=<seconds>`.", text(100)),
+    );
+    headers
+        .insert("RateLimitPolicy".into(), header("The caller's rate limit: `\"default\";q=<requests>;w=<seconds>`.", text(100)));
+    let origin = "The origin that may read the answer, when CORS is configured.";
+    headers.insert("AccessControlAllowOrigin".into(), header(origin, text(300)));
+    headers.insert(
         "RetryAfter".into(),
         header("Seconds until another try makes sense.", json!({ "type": "integer", "format": "int32", "minimum": 0 })),
     );
@@ -306,6 +371,7 @@ fn add_components(document: &mut Value) {
             "description": description,
             "content": { "application/problem+json": { "schema": { "$ref": "#/components/schemas/Problem" }, "example": example } },
         });
+        object(&mut response, "headers").extend(common_headers());
         if matches!(status, 429 | 503) {
             object(&mut response, "headers").insert("Retry-After".into(), json!({ "$ref": "#/components/headers/RetryAfter" }));
         }

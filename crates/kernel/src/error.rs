@@ -48,13 +48,13 @@ pub enum Error {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct FieldError {
     /// JSON pointer (RFC 6901) into the body, or `?name` for a query parameter.
-    #[schema(example = "/birth_date")]
+    #[schema(example = "/birth_date", max_length = 500)]
     pub pointer: String,
     /// Stable code of the broken rule.
-    #[schema(example = "in_future")]
+    #[schema(example = "in_future", max_length = 64)]
     pub code: String,
     /// The rule in words.
-    #[schema(example = "A birth date cannot lie in the future.")]
+    #[schema(example = "A birth date cannot lie in the future.", max_length = 1000)]
     pub message: String,
 }
 
