@@ -1,3 +1,8 @@
 //! The bank's own structure: branches, staff, teams, roles, and who looks after whom.
 
+pub mod actor;
 pub mod branch;
+mod check;
+pub mod role;
+pub mod staff;
+pub mod team;
