@@ -118,6 +118,13 @@ fn sqlite_template() -> &'static PathBuf {
         let path = tempfile::tempdir().unwrap().keep().join("template.db");
         let url = format!("sqlite://{}", path.display());
         migrate::up(&url).unwrap();
+        seed(&url);
         path
     })
+}
+
+/// Brings in what `kehu migrate` brings in besides tables.
+fn seed(url: &str) {
+    let store = Store::open(&StoreOptions::new(url), Keyring::development().unwrap(), Clock::system()).unwrap();
+    store.write_blocking(kehu_organization::role::seed).unwrap();
 }

@@ -55,6 +55,7 @@ fn cluster() -> &'static Cluster {
         let cluster = Cluster { pattern, template: format!("{TEMPLATE}_{}", std::process::id()) };
         execute(&cluster.url("postgres"), &format!("CREATE DATABASE {}", cluster.template));
         migrate::up(&cluster.url(&cluster.template)).unwrap();
+        super::seed(&cluster.url(&cluster.template));
         cluster
     })
 }

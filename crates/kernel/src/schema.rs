@@ -830,13 +830,6 @@ diesel::table! {
     }
 }
 
-diesel::joinable!(staff -> branches (branch_id));
-diesel::joinable!(teams -> branches (branch_id));
-diesel::joinable!(team_members -> teams (team_id));
-diesel::joinable!(team_members -> staff (staff_id));
-diesel::joinable!(assignments -> staff (staff_id));
-diesel::joinable!(assignments -> customers (customer_id));
-
 diesel::allow_tables_to_appear_in_same_query!(
     access_log,
     account_balances,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use diesel::{ExpressionMethods, OptionalExtension, QueryDsl, RunQueryDsl, SelectableHelper};
+use diesel::{ExpressionMethods, JoinOnDsl, OptionalExtension, QueryDsl, RunQueryDsl, SelectableHelper};
 use kehu_kernel::{
     Action, Actor, AnyId, Conn, Error, Result,
     access::{ActorKind, BranchPlace, Grants},
@@ -115,7 +115,7 @@ fn branch_of(conn: &mut Conn, claims: &Claims, record: Option<&StaffRow>) -> Res
 /// The staff of all active teams of one member, that member included.
 fn team_of(conn: &mut Conn, id: AnyId) -> Result<Vec<AnyId>> {
     let mine: Vec<AnyId> = team_members::table
-        .inner_join(teams::table)
+        .inner_join(teams::table.on(team_members::team_id.eq(teams::id)))
         .filter(team_members::staff_id.eq(id))
         .filter(team_members::valid_to.is_null())
         .filter(teams::status.eq(TeamStatus::Active))

@@ -1,7 +1,8 @@
 //! Staff: the people of the bank, where they work and which roles they hold.
 
 use diesel::{
-    AsChangeset, ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable, RunQueryDsl, Selectable, SelectableHelper,
+    AsChangeset, ExpressionMethods, Insertable, JoinOnDsl, OptionalExtension, QueryDsl, Queryable, RunQueryDsl, Selectable,
+    SelectableHelper,
 };
 use kehu_kernel::{
     Action, Actor, Conn, Error, Id, Instant, Page, PageParams, Reference, Result, Tx,
@@ -257,7 +258,7 @@ pub fn list(conn: &mut Conn, actor: &Actor, filter: &StaffFilter, params: &PageP
         None => None,
     };
     let matching = || {
-        let mut query = staff::table.inner_join(branches::table).into_boxed();
+        let mut query = staff::table.inner_join(branches::table.on(staff::branch_id.eq(branches::id))).into_boxed();
         if let Some(branch) = filter.branch_id {
             query = query.filter(staff::branch_id.eq(branch));
         }
@@ -381,7 +382,7 @@ pub fn deactivate(tx: &mut Tx<'_>, actor: &Actor, id: StaffId, version: i64, why
 
 pub(crate) fn find(conn: &mut Conn, id: StaffId) -> Result<Staff> {
     let found = staff::table
-        .inner_join(branches::table)
+        .inner_join(branches::table.on(staff::branch_id.eq(branches::id)))
         .filter(staff::id.eq(id))
         .select((StaffRow::as_select(), branches::name))
         .first::<(StaffRow, String)>(&mut conn.db)?;

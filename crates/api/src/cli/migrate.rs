@@ -1,6 +1,7 @@
 //! `kehu migrate`
 
 use kehu_kernel::{Error, Result, store::migrate};
+use kehu_organization::role;
 
 use super::{DatabaseOptions, print};
 
@@ -19,6 +20,9 @@ pub(crate) fn run(database: &DatabaseOptions, options: &MigrateOptions) -> Resul
         return Err(Error::invalid("/yes", "confirmation", "--down deletes every record: say --yes as well"));
     }
     let names = if options.down { migrate::down(database.url())? } else { migrate::up(database.url())? };
+    if !options.down {
+        database.open()?.write_blocking(role::seed)?;
+    }
     let verb = if options.down { "taken back" } else { "applied" };
     print(&format!("{} migrations {verb}\n", names.len()))
 }

@@ -217,12 +217,11 @@ fn keep_built_in(role: &Role, change: &RolePatch) -> Result<()> {
 /// # Errors
 /// The database's.
 pub fn grants_of(conn: &mut Conn, codes: &[String]) -> Result<Grants> {
-    let held: Vec<(Json<Vec<RoleGrant>>, Json<Vec<FieldClass>>)> =
-        roles::table.filter(roles::code.eq_any(codes)).select((roles::grants, roles::field_classes)).load(&mut conn.db)?;
+    let held: Vec<Role> = roles::table.filter(roles::code.eq_any(codes)).select(Role::as_select()).load(&mut conn.db)?;
     let mut grants = Grants::default();
-    for (actions, classes) in held {
-        actions.0.iter().for_each(|grant| grants.add(grant.action, grant.depth));
-        classes.0.iter().for_each(|class| grants.add_class(*class));
+    for role in held {
+        role.grants.0.iter().for_each(|grant| grants.add(grant.action, grant.depth));
+        role.field_classes.0.iter().for_each(|class| grants.add_class(*class));
     }
     Ok(grants)
 }
