@@ -13,8 +13,9 @@ use diesel::connection::{AnsiTransactionManager, TransactionManager};
 const GROUP: usize = 256;
 
 type Finish = Box<dyn FnOnce(Result<()>) + Send>;
-/// Given `Err`, the task does not run and only tells its caller why.
-type Task = Box<dyn FnOnce(Result<&mut Conn>) -> Finish + Send>;
+/// Given `Err`, the task does not run and only tells its caller why. Says how to answer once the commit
+/// has come out, and whether the transaction can go on.
+type Task = Box<dyn FnOnce(Result<&mut Conn>) -> (Finish, bool) + Send>;
 
 /// The queue to the writer thread; the thread ends when the last sender is dropped.
 pub(super) struct Writer {
@@ -44,7 +45,10 @@ impl Writer {
     {
         let task: Task = Box::new(move |conn| {
             let result = conn.and_then(|conn| in_savepoint(conn, &mut work));
-            Box::new(move |committed| reply(committed.and(result)))
+            // A full disk makes SQLite roll the whole transaction back; nobody else may join it.
+            let healthy = !matches!(result, Err(Error::Unavailable(_)));
+            let finish: Finish = Box::new(move |committed| reply(committed.and(result)));
+            (finish, healthy)
         });
         // When the thread is gone the task is dropped, and with it the reply: the caller sees it.
         drop(self.tasks.send(task));
@@ -54,13 +58,17 @@ impl Writer {
 fn commit_group(conn: &mut Conn, first: Task, queue: &mpsc::Receiver<Task>) {
     if let Err(error) = begin(conn) {
         // This caller hears of it; the rest of the queue gets its own try.
-        first(Err(error))(Ok(()));
+        let (refuse, _) = first(Err(error));
+        refuse(Ok(()));
         return;
     }
-    let mut finishes = vec![first(Ok(conn))];
-    while finishes.len() < GROUP {
+    let (finish, mut healthy) = first(Ok(conn));
+    let mut finishes = vec![finish];
+    while healthy && finishes.len() < GROUP {
         let Ok(task) = queue.try_recv() else { break };
-        finishes.push(task(Ok(conn)));
+        let (finish, sound) = task(Ok(conn));
+        finishes.push(finish);
+        healthy = sound;
     }
     let committed = commit(conn);
     for finish in finishes {
