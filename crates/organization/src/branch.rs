@@ -116,7 +116,7 @@ pub struct NewBranch {
 }
 
 /// Changes to a branch; what is absent stays. A branch is moved by `move_branch`.
-#[derive(Clone, Debug, Deserialize, ToSchema, Validate, AsChangeset)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, ToSchema, Validate, AsChangeset)]
 #[serde(deny_unknown_fields)]
 #[diesel(table_name = branches)]
 pub struct BranchPatch {
@@ -228,6 +228,10 @@ pub fn get(conn: &mut Conn, actor: &Actor, id: BranchId) -> Result<Branch> {
 /// [`Error::Invalid`] when its level does not fit its parent's; [`Error::Conflict`] `branch_code_taken`.
 pub fn create(tx: &mut Tx<'_>, actor: &Actor, new: NewBranch) -> Result<Branch> {
     actor.allow_everywhere(Action::BranchManage)?;
+    open(tx, actor, new)
+}
+
+pub(crate) fn open(tx: &mut Tx<'_>, actor: &Actor, new: NewBranch) -> Result<Branch> {
     let parent = match new.parent_id {
         Some(id) => Some(parent_for(tx, id, new.level)?),
         None if new.level == BranchLevel::HeadOffice => None,
@@ -262,6 +266,10 @@ pub fn create(tx: &mut Tx<'_>, actor: &Actor, new: NewBranch) -> Result<Branch> 
 /// [`Error::NotFound`]; [`Error::PreconditionFailed`].
 pub fn update(tx: &mut Tx<'_>, actor: &Actor, id: BranchId, version: i64, change: &BranchPatch) -> Result<Branch> {
     actor.allow_everywhere(Action::BranchManage)?;
+    amend(tx, actor, id, version, change)
+}
+
+pub(crate) fn amend(tx: &mut Tx<'_>, actor: &Actor, id: BranchId, version: i64, change: &BranchPatch) -> Result<Branch> {
     let updated = diesel::update(branches::table.find(id).filter(branches::version.eq(version)))
         .set((change, branches::updated_at.eq(tx.now), branches::version.eq(version + 1)))
         .execute(&mut tx.db)?;
@@ -279,6 +287,10 @@ pub fn update(tx: &mut Tx<'_>, actor: &Actor, id: BranchId, version: i64, change
 /// [`Error::Invalid`] when the tree would get a cycle or the levels do not fit; [`Error::PreconditionFailed`].
 pub fn relocate(tx: &mut Tx<'_>, actor: &Actor, id: BranchId, version: i64, to: BranchMove) -> Result<Branch> {
     actor.allow_everywhere(Action::BranchManage)?;
+    hang(tx, actor, id, version, to)
+}
+
+pub(crate) fn hang(tx: &mut Tx<'_>, actor: &Actor, id: BranchId, version: i64, to: BranchMove) -> Result<Branch> {
     // Both rows change, so two crossing moves queue up behind each other instead of making a cycle.
     let moved = diesel::update(branches::table.find(id).filter(branches::version.eq(version)))
         .set((branches::updated_at.eq(tx.now), branches::version.eq(version + 1)))
@@ -309,13 +321,17 @@ pub fn relocate(tx: &mut Tx<'_>, actor: &Actor, id: BranchId, version: i64, to: 
     find(tx, id)
 }
 
-/// The branch with this code, for imports, tokens and filters.
+/// The branch with this code, for filters.
 ///
 /// # Errors
-/// [`Error::Invalid`] on `/branch` when there is none.
+/// [`Error::Invalid`] on `?below` when there is none.
 pub fn by_code(conn: &mut Conn, code: &str) -> Result<Branch> {
-    let branch = branches::table.filter(branches::code.eq(code)).select(Branch::as_select()).first(&mut conn.db).optional()?;
-    branch.ok_or_else(|| Error::invalid("?below", "unknown_branch", "There is no branch with this code."))
+    known(conn, code)?.ok_or_else(|| Error::invalid("?below", "unknown_branch", "There is no branch with this code."))
+}
+
+pub(crate) fn known(conn: &mut Conn, code: &str) -> Result<Option<Branch>> {
+    let branch = branches::table.filter(branches::code.eq(code)).select(Branch::as_select()).first(&mut conn.db);
+    Ok(branch.optional()?)
 }
 
 fn find(conn: &mut Conn, id: BranchId) -> Result<Branch> {

@@ -1,8 +1,10 @@
 //! The bank's own structure: branches, staff, teams, roles, and who looks after whom.
 
+pub mod access;
 pub mod actor;
 pub mod branch;
 mod check;
+pub mod feed;
 pub mod role;
 pub mod staff;
 pub mod team;

@@ -32,17 +32,26 @@ pub struct Decision {
 /// [`Actor::reach`]; both rest on the same grants.
 #[must_use]
 pub fn can(actor: &Actor, action: Action, resource: &Resource) -> Decision {
+    let mut decision = may(actor, action);
+    if let Some(reach) = actor.reach(action) {
+        let (within, detail) = reach.covers(resource);
+        decision.allowed = decision.explanation.step("the resource lies within the depth", within, detail);
+    }
+    decision
+}
+
+/// Decides whether `actor` may do `action` at all, on whatever lies within reach.
+#[must_use]
+pub fn may(actor: &Actor, action: Action) -> Decision {
     let mut explanation = Explanation::new("access.can", 1)
         .input("subject", actor.subject.as_str())
         .input("roles", actor.roles.clone())
         .input("action", action.as_str());
-    let Some(reach) = actor.reach(action) else {
-        explanation.step("a role grants the action", false, format!("no role of the caller grants {action}"));
-        return Decision { allowed: false, explanation };
+    let detail = match (actor.grants.depth(action), actor.reach(action)) {
+        (None, _) => format!("no role of the caller grants {action}"),
+        (Some(_), None) => "a customer's token that names no customer".into(),
+        (Some(depth), Some(_)) => format!("granted with depth {depth}"),
     };
-    let depth = actor.grants.depth(action).map_or("none", Depth::as_str);
-    explanation.step("a role grants the action", true, format!("granted with depth {depth}"));
-    let (within, detail) = reach.covers(resource);
-    let allowed = explanation.step("the resource lies within the depth", within, detail);
+    let allowed = explanation.step("a role grants the action", actor.reach(action).is_some(), detail);
     Decision { allowed, explanation }
 }

@@ -1,28 +1,29 @@
 //! Staff: the people of the bank, where they work and which roles they hold.
 
+mod change;
+
 use diesel::{
-    AsChangeset, ExpressionMethods, Insertable, JoinOnDsl, OptionalExtension, QueryDsl, Queryable, RunQueryDsl, Selectable,
-    SelectableHelper,
+    AsChangeset, ExpressionMethods, Insertable, JoinOnDsl, QueryDsl, Queryable, RunQueryDsl, Selectable, SelectableHelper,
 };
 use kehu_kernel::{
-    Action, Actor, Conn, Error, Id, Instant, Page, PageParams, Reference, Result, Tx,
-    access::{Reach, Resource},
-    error::taken,
-    event::NewEvent,
+    Action, Actor, Conn, Id, Instant, Page, PageParams, Reference, Result,
+    access::Reach,
     json::Json,
     patch,
     schema::{branches, staff},
     text_enum,
 };
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
 use validator::Validate;
 
 use crate::{
     branch::{self, BranchId},
-    check, role,
+    check,
 };
+
+pub(crate) use change::{amend, check_place, hire, set_status};
+pub use change::{create, deactivate, update};
 
 /// Identifier of a staff member.
 pub type StaffId = Id<Staff>;
@@ -172,7 +173,7 @@ pub struct NewStaff {
 }
 
 /// Changes to a staff member; what is absent stays.
-#[derive(Clone, Debug, Default, Deserialize, ToSchema, Validate, AsChangeset)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, ToSchema, Validate, AsChangeset)]
 #[serde(deny_unknown_fields)]
 #[diesel(table_name = staff)]
 pub struct StaffPatch {
@@ -248,7 +249,7 @@ pub struct StaffFilter {
 /// Staff in the order of their numbers.
 ///
 /// # Errors
-/// [`Error::Forbidden`] without `staff.read`; [`Error::Invalid`] for a bad page request.
+/// [`kehu_kernel::Error::Forbidden`] without `staff.read`; [`kehu_kernel::Error::Invalid`] for a bad page request.
 pub fn list(conn: &mut Conn, actor: &Actor, filter: &StaffFilter, params: &PageParams) -> Result<Page<Staff>> {
     // Who works for the bank is no secret among its staff: any depth of staff.read shows all.
     actor.allow(Action::StaffRead)?;
@@ -286,98 +287,10 @@ pub fn list(conn: &mut Conn, actor: &Actor, filter: &StaffFilter, params: &PageP
 /// One staff member.
 ///
 /// # Errors
-/// [`Error::NotFound`]; [`Error::Forbidden`] without `staff.read`.
+/// [`kehu_kernel::Error::NotFound`]; [`kehu_kernel::Error::Forbidden`] without `staff.read`.
 pub fn get(conn: &mut Conn, actor: &Actor, id: StaffId) -> Result<Staff> {
     actor.allow(Action::StaffRead)?;
     find(conn, id)
-}
-
-/// Records that somebody works for the bank.
-///
-/// # Errors
-/// [`Error::Invalid`] for an unknown branch or role; [`Error::Conflict`] `employee_no_taken`.
-pub fn create(tx: &mut Tx<'_>, actor: &Actor, new: NewStaff) -> Result<Staff> {
-    let reach = actor.allow(Action::StaffManage)?;
-    role::check_given(tx, actor, &new.roles.0)?;
-    manageable(tx, &reach, new.branch_id)?;
-    let row = StaffRow {
-        id: StaffId::new(),
-        employee_no: new.employee_no,
-        name: new.name,
-        branch_id: new.branch_id,
-        title: new.title,
-        roles: new.roles,
-        languages: new.languages,
-        specialities: new.specialities,
-        phone_extension: new.phone_extension,
-        capacity: new.capacity,
-        status: StaffStatus::Active,
-        deactivated_at: None,
-        deactivation_reason: None,
-        created_at: tx.now,
-        updated_at: tx.now,
-        version: 1,
-    };
-    let inserted = diesel::insert_into(staff::table).values(&row).execute(&mut tx.db);
-    inserted.map_err(taken("employee_no_taken", "Another staff member has this number."))?;
-    tx.emit(actor, NewEvent::new("staff.created", row.id, json!({ "employee_no": row.employee_no, "roles": row.roles })));
-    find(tx, row.id)
-}
-
-/// Changes a staff member who still has the version the caller saw.
-///
-/// # Errors
-/// [`Error::Invalid`] for an unknown branch or role; [`Error::Forbidden`] when the branch, old or new, is out of
-/// reach; [`Error::NotFound`]; [`Error::PreconditionFailed`].
-pub fn update(tx: &mut Tx<'_>, actor: &Actor, id: StaffId, version: i64, change: &StaffPatch) -> Result<Staff> {
-    let reach = actor.allow(Action::StaffManage)?;
-    let before = row(tx, id)?;
-    manageable(tx, &reach, before.branch_id)?;
-    if let Some(branch) = change.branch_id {
-        manageable(tx, &reach, branch)?;
-    }
-    if let Some(roles) = &change.roles {
-        role::check_given(tx, actor, &roles.0)?;
-    }
-    let updated = diesel::update(staff::table.find(id).filter(staff::version.eq(version)))
-        .set((change, staff::updated_at.eq(tx.now), staff::version.eq(version + 1)))
-        .execute(&mut tx.db)?;
-    let person = find(tx, id)?;
-    if updated == 0 {
-        return Err(Error::PreconditionFailed { current: person.version });
-    }
-    let data = json!({ "employee_no": person.employee_no, "roles": person.roles, "branch_id": person.branch.id });
-    tx.emit(actor, NewEvent::new("staff.updated", id, data));
-    Ok(person)
-}
-
-/// Ends somebody's access: tokens of theirs are refused within seconds. Their customers stay assigned to them
-/// until they are handed over.
-///
-/// # Errors
-/// [`Error::Conflict`] `staff_inactive`; [`Error::NotFound`]; [`Error::PreconditionFailed`].
-pub fn deactivate(tx: &mut Tx<'_>, actor: &Actor, id: StaffId, version: i64, why: &StaffDeactivation) -> Result<Staff> {
-    let reach = actor.allow(Action::StaffManage)?;
-    let before = row(tx, id)?;
-    manageable(tx, &reach, before.branch_id)?;
-    if before.version == version && before.status == StaffStatus::Inactive {
-        return Err(Error::conflict("staff_inactive", "This staff member is inactive already."));
-    }
-    let updated = diesel::update(staff::table.find(id).filter(staff::version.eq(version)))
-        .set((
-            staff::status.eq(StaffStatus::Inactive),
-            staff::deactivated_at.eq(tx.now),
-            staff::deactivation_reason.eq(&why.reason),
-            staff::updated_at.eq(tx.now),
-            staff::version.eq(version + 1),
-        ))
-        .execute(&mut tx.db)?;
-    let person = find(tx, id)?;
-    if updated == 0 {
-        return Err(Error::PreconditionFailed { current: person.version });
-    }
-    tx.emit(actor, NewEvent::new("staff.deactivated", id, json!({ "employee_no": person.employee_no })));
-    Ok(person)
 }
 
 pub(crate) fn find(conn: &mut Conn, id: StaffId) -> Result<Staff> {
@@ -389,17 +302,6 @@ pub(crate) fn find(conn: &mut Conn, id: StaffId) -> Result<Staff> {
     Ok(found.into())
 }
 
-fn row(conn: &mut Conn, id: StaffId) -> Result<StaffRow> {
+pub(crate) fn row(conn: &mut Conn, id: StaffId) -> Result<StaffRow> {
     Ok(staff::table.find(id).select(StaffRow::as_select()).first(&mut conn.db)?)
-}
-
-/// Checks that people of this branch may be managed. Where the bank has branches is known to all, so the
-/// answer is no secret.
-fn manageable(conn: &mut Conn, reach: &Reach, branch: BranchId) -> Result<()> {
-    let path: Option<String> = branches::table.find(branch).select(branches::path).first(&mut conn.db).optional()?;
-    let path = path.ok_or_else(|| Error::invalid("/branch_id", "unknown_branch", "There is no branch with this id."))?;
-    match reach.covers(&Resource { branch_path: Some(path), ..Resource::default() }) {
-        (true, _) => Ok(()),
-        (false, why) => Err(Error::Forbidden(format!("This branch is out of reach for staff.manage: {why}."))),
-    }
 }
