@@ -171,6 +171,11 @@ impl<F: DeserializeOwned + 'static> FromRequest for ListQuery<F> {
     }
 }
 
+/// The filters of a list that has none.
+#[derive(Clone, Copy, Debug, Default, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Nothing {}
+
 /// The query of anything that is no list. Unknown parameters are refused.
 #[derive(Debug)]
 pub struct Query<T>(pub T);

@@ -1,59 +1,151 @@
-//! From a request to its actor: the token is verified, the roles are resolved.
+//! From a request to its actor: the token is verified, the roles are resolved, headers say for whom and why.
 
-use std::sync::Arc;
-
-use actix_web::{HttpRequest, http::header::AUTHORIZATION};
-use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode};
-use kehu_kernel::{
-    Actor, Store,
-    access::{ActorKind, Grants},
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+    time::Duration,
 };
-use serde::Deserialize;
 
-use crate::problem::Problem;
+use actix_web::{
+    HttpMessage, HttpRequest,
+    http::header::{AUTHORIZATION, HeaderMap},
+};
+use kehu_kernel::{Actor, Error, Instant, Result, Store};
+use sha2::{Digest, Sha256};
+
+use crate::{
+    auth::{AuthConfig, Claims, Verifier},
+    caller,
+    problem::Problem,
+    trace,
+};
+
+/// So many callers are remembered at once; then the memory starts anew.
+const REMEMBERED: usize = 20_000;
 
 /// The gate that every operation passes.
 pub struct Gate {
     store: Store,
-    secret: DecodingKey,
+    verifier: Verifier,
+    remembered: Mutex<HashMap<[u8; 32], Known>>,
 }
 
-#[derive(Deserialize)]
-struct Claims {
-    sub: String,
-    #[serde(default)]
-    roles: Vec<String>,
+/// A caller as resolved a moment ago.
+#[derive(Clone)]
+struct Known {
+    claims: Claims,
+    actor: Actor,
+    until: Instant,
 }
+
+/// What the gate said to this request, asked by several layers.
+struct Admission(Result<Actor, Problem>);
 
 impl Gate {
-    /// A gate for tokens signed with this shared secret.
+    /// A gate for the tokens that are configured.
+    ///
+    /// # Errors
+    /// As [`Verifier::new`].
+    pub fn new(store: Store, config: AuthConfig) -> Result<Self> {
+        let verifier = Verifier::new(config, store.keys(), store.clock().clone())?;
+        Ok(Self { store, verifier, remembered: Mutex::default() })
+    }
+
+    /// What tokens must be like.
     #[must_use]
-    pub fn new(store: Store, secret: &[u8]) -> Self {
-        Self { store, secret: DecodingKey::from_secret(secret) }
+    pub const fn config(&self) -> &AuthConfig {
+        self.verifier.config()
     }
 
     /// The actor of a request.
     ///
     /// # Errors
-    /// 401 when the token is missing or not to be trusted.
+    /// 401 when the token is missing or not to be trusted, 403 when it may not act for the person named.
     pub async fn admit(&self, request: &HttpRequest) -> Result<Actor, Problem> {
-        let header = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or("");
-        let token = header.strip_prefix("Bearer ").ok_or_else(|| Problem::unauthenticated("Send a bearer token."))?;
-        let mut rules = Validation::new(Algorithm::HS256);
-        rules.set_audience(&["kehu"]);
-        rules.set_issuer(&["kehu"]);
-        let claims = decode::<Claims>(token, &self.secret, &rules)
-            .map_err(|_| Problem::unauthenticated("The token is not valid."))?
-            .claims;
-        let _ = &self.store;
-        let grants =
-            if claims.roles.iter().any(|role| role == "administrator") { Grants::everything() } else { Grants::default() };
-        Ok(Actor {
-            subject: claims.sub,
-            kind: ActorKind::Staff,
-            roles: claims.roles,
-            grants: Arc::new(grants),
-            ..Actor::system()
-        })
+        if let Some(Admission(outcome)) = request.extensions().get::<Admission>() {
+            return outcome.clone();
+        }
+        let outcome = self.recognise(request.headers()).await.map(|mut actor| {
+            actor.request_id = trace::id_of(&request.extensions());
+            actor
+        });
+        request.extensions_mut().insert(Admission(outcome.clone()));
+        outcome
     }
+
+    async fn recognise(&self, headers: &HeaderMap) -> Result<Actor, Problem> {
+        let token = bearer(headers)?;
+        let person = text(headers, "x-on-behalf-of", 128)?;
+        let purpose = text(headers, "x-purpose", 200)?;
+        let digest = Sha256::new().chain_update(token).chain_update([0]).chain_update(person.unwrap_or("")).finalize().into();
+        let mut actor = match self.recall(&digest)? {
+            Some(actor) => actor,
+            None => self.resolve(digest, token, person).await?,
+        };
+        if let Some(purpose) = purpose {
+            actor.purpose = Some(purpose.to_owned());
+        }
+        Ok(actor)
+    }
+
+    fn recall(&self, digest: &[u8; 32]) -> Result<Option<Actor>, Problem> {
+        let remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = self.store.now();
+        let Some(known) = remembered.get(digest).filter(|known| now < known.until) else { return Ok(None) };
+        known.claims.check_time(now).map_err(|refusal| Problem::unauthenticated(refusal.text()))?;
+        Ok(Some(known.actor.clone()))
+    }
+
+    async fn resolve(&self, digest: [u8; 32], token: &str, person: Option<&str>) -> Result<Actor, Problem> {
+        let claims = self.verifier.verify(token).await.map_err(|refusal| Problem::unauthenticated(refusal.text()))?;
+        let (asked, for_whom) = (claims.clone(), person.map(ToOwned::to_owned));
+        let found = self.store.read(move |conn| caller::resolve(conn, &asked, for_whom.as_deref())).await;
+        let actor = found.map_err(|error| match error {
+            Error::NotFound => Problem::unauthenticated("The caller of this token is not known, or not any more."),
+            other => other.into(),
+        })?;
+        let memory = self.verifier.config().memory;
+        if memory > Duration::ZERO {
+            let known = Known { claims, actor: actor.clone(), until: self.store.now().plus(memory) };
+            let mut remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
+            if remembered.len() >= REMEMBERED {
+                remembered.clear();
+            }
+            remembered.insert(digest, known);
+        }
+        Ok(actor)
+    }
+}
+
+/// The actor of a request that an outer layer has admitted.
+#[must_use]
+pub(crate) fn admitted(request: &HttpRequest) -> Option<Actor> {
+    request.extensions().get::<Admission>().and_then(|Admission(outcome)| outcome.as_ref().ok().cloned())
+}
+
+/// What kind of caller it was, for the log.
+#[must_use]
+pub(crate) fn kind_of(request: &HttpRequest) -> Option<&'static str> {
+    let extensions = request.extensions();
+    extensions.get::<Admission>().and_then(|Admission(outcome)| outcome.as_ref().ok().map(|actor| actor.kind.as_str()))
+}
+
+fn bearer(headers: &HeaderMap) -> Result<&str, Problem> {
+    let missing = || Problem::unauthenticated("Send a bearer token.");
+    let mut lines = headers.get_all(AUTHORIZATION);
+    let (line, None) = (lines.next().ok_or_else(missing)?, lines.next()) else {
+        return Err(Problem::unauthenticated("Send one Authorization header."));
+    };
+    let (scheme, token) = line.to_str().ok().and_then(|line| line.split_once(' ')).ok_or_else(missing)?;
+    if scheme.eq_ignore_ascii_case("bearer") { Ok(token.trim()) } else { Err(missing()) }
+}
+
+/// A header of readable text.
+fn text<'a>(headers: &'a HeaderMap, name: &str, max: usize) -> Result<Option<&'a str>, Problem> {
+    let Some(value) = headers.get(name) else { return Ok(None) };
+    let text = std::str::from_utf8(value.as_bytes()).map(str::trim).unwrap_or_default();
+    if text.is_empty() || text.chars().count() > max || text.chars().any(char::is_control) {
+        return Err(Problem::malformed(format!("{name} is a text of 1 to {max} characters.")));
+    }
+    Ok(Some(text))
 }

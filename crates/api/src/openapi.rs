@@ -22,6 +22,8 @@ use crate::{extract::IfMatchHeader, problem::Problem};
     ),
     servers((url = "/", description = "This server, in production or locally")),
     tags(
+        (name = "clients", description = "Machine clients and their tokens."),
+        (name = "jobs", description = "Background jobs: progress, result, cancellation."),
         (name = "branches", description = "The branch tree of the bank: five levels from head office to outlet."),
     ),
     components(schemas(Problem, kehu_kernel::FieldError)),
@@ -87,6 +89,13 @@ pub fn methods_of(path: &str) -> Vec<String> {
     methods.sort_unstable();
     methods.dedup();
     methods
+}
+
+/// The operationId of a method and a route template.
+#[must_use]
+pub fn operation_at(method: &str, route: &str) -> Option<&'static str> {
+    let key = method.to_ascii_lowercase();
+    document().get("paths")?.get(route)?.get(key)?.get("operationId")?.as_str()
 }
 
 fn build() -> Value {

@@ -1,18 +1,20 @@
 //! Problem details (RFC 9457): the only shape in which anything that went wrong is answered.
 
 use actix_web::{
-    HttpResponse, ResponseError,
+    HttpMessage, HttpResponse, ResponseError,
     body::{BoxBody, EitherBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
     http::{
         StatusCode,
-        header::{ACCEPT_LANGUAGE, ALLOW, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE},
+        header::{ACCEPT_LANGUAGE, ALLOW, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE},
     },
     middleware::Next,
 };
 use kehu_kernel::{Error, FieldError};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+
+use crate::trace;
 
 /// What went wrong with a request, after RFC 9457.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
@@ -190,12 +192,15 @@ impl ResponseError for Problem {
         if self.status_code() == StatusCode::UNAUTHORIZED {
             response.insert_header((WWW_AUTHENTICATE, "Bearer realm=\"kehu\""));
         }
+        if let Some(id) = &self.request_id {
+            response.insert_header((trace::REQUEST_ID, id.as_str()));
+        }
+        for (name, value) in trace::SECURITY {
+            response.insert_header((name, value));
+        }
         response.json(self)
     }
 }
-
-/// The header that carries the request's id, in and out.
-pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Outermost in the chain of answers: gives every problem its instance, request id and language, and
 /// turns what actix itself refuses into a problem.
@@ -206,9 +211,21 @@ pub async fn finish<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<EitherBody<B, BoxBody>>, actix_web::Error> {
-    // No clone of the request may live while actix routes it. What an inner layer returns as `Err` has lost
-    // its request; layers therefore answer with a response.
-    Ok(complete(next.call(request).await?.map_into_left_body()))
+    // No clone of the request may live while actix routes it, so that what an inner layer returns as `Err`
+    // (a time-out) has lost its request; its answer is completed from these.
+    let (path, chinese) = (request.path().to_owned(), wants_chinese(request.headers()));
+    let id = trace::id_of(&request.extensions());
+    match next.call(request).await {
+        Ok(response) => Ok(complete(response.map_into_left_body())),
+        Err(error) => Err(match error.as_error::<Problem>() {
+            Some(problem) => {
+                let mut problem = Problem { instance: Some(path), request_id: id, ..problem.clone() };
+                problem.localise(chinese);
+                problem.into()
+            }
+            None => error,
+        }),
+    }
 }
 
 fn complete<B: MessageBody + 'static>(
@@ -228,8 +245,7 @@ fn complete<B: MessageBody + 'static>(
     };
     let request = response.request();
     problem.instance = Some(request.path().to_owned());
-    problem.request_id =
-        response.headers().get(REQUEST_ID).and_then(|id| id.to_str().ok()).map(ToOwned::to_owned).or(problem.request_id);
+    problem.request_id = trace::id_of(&request.extensions());
     problem.localise(wants_chinese(request.headers()));
     let mut answer = problem.error_response();
     for (name, value) in response.headers() {

@@ -5,5 +5,5 @@ use kehu_kernel::rotation::SealedColumn;
 /// All sealed columns; `tests/rules` compares the list with the schema.
 #[must_use]
 pub fn columns() -> Vec<SealedColumn> {
-    Vec::new()
+    vec![crate::idempotency::SEALED]
 }

@@ -1,17 +1,27 @@
-//! The application: routes and what wraps them.
+//! The application: routes and what wraps them; and the server that runs it.
 
+use actix_cors::Cors;
 use actix_web::{
-    App, HttpRequest, HttpResponse,
+    App, HttpRequest, HttpResponse, HttpServer,
     body::MessageBody,
     dev::{ServiceFactory, ServiceRequest, ServiceResponse},
-    http::StatusCode,
-    middleware::from_fn,
+    http::{
+        StatusCode,
+        header::{ACCEPT_LANGUAGE, AUTHORIZATION, CONTENT_TYPE, ETAG, IF_MATCH, IF_NONE_MATCH, LOCATION, RETRY_AFTER},
+    },
+    middleware::{Compress, from_fn},
     web::{self, Data},
 };
-use kehu_kernel::Store;
+use kehu_kernel::{Error, Result, Store};
 use utoipa_actix_web::AppExt;
 
-use crate::{gate::Gate, openapi, problem, problem::Problem, routes};
+use crate::{
+    docs, gate::Gate, health, idempotency, metrics, metrics::Metrics, openapi, problem, problem::Problem, rate, rate::Limits,
+    routes, settings::Settings, time_limit, tls, trace,
+};
+
+/// How long running requests may take to end when the server is stopped, in seconds.
+const STOP: u64 = 30;
 
 /// What all requests share.
 #[derive(Clone)]
@@ -20,6 +30,21 @@ pub struct State {
     pub store: Store,
     /// Who may come in.
     pub gate: Data<Gate>,
+    /// How the server is run.
+    pub settings: Data<Settings>,
+    limits: Data<Limits>,
+    metrics: Data<Metrics>,
+}
+
+impl State {
+    /// What the settings ask for, on this database.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for settings that cannot be used.
+    pub fn new(store: Store, gate: Gate, settings: Settings) -> Result<Self> {
+        let limits = Data::new(Limits::new(&settings));
+        Ok(Self { store, gate: Data::new(gate), limits, metrics: Data::new(Metrics::new()?), settings: Data::new(settings) })
+    }
 }
 
 /// Builds the application; the server calls this once a worker, tests once a test.
@@ -38,10 +63,65 @@ pub fn app(
         .into_utoipa_app()
         .app_data(Data::new(state.store.clone()))
         .app_data(state.gate.clone())
+        .app_data(state.settings.clone())
+        .app_data(state.limits.clone())
+        .app_data(state.metrics.clone())
         .configure(routes::configure)
         .into_app()
+        .service(health::healthz)
+        .service(health::readyz)
+        .service(metrics::read_metrics)
+        .service(docs::document)
+        .service(docs::entry)
+        .service(docs::page)
         .default_service(web::to(unknown_path))
+        // From the innermost to the outermost.
+        .wrap(from_fn(idempotency::layer))
+        .wrap(from_fn(time_limit::layer))
+        .wrap(from_fn(rate::layer))
+        .wrap(cors(&state.settings.cors_origins))
         .wrap(from_fn(problem::finish))
+        .wrap(from_fn(trace::layer))
+        .wrap(Compress::default())
+}
+
+/// Serves until a signal asks to stop; then running requests end and new ones are refused.
+///
+/// # Errors
+/// [`Error::Invalid`] for settings that cannot be used, [`Error::Internal`] when the address is taken.
+pub async fn serve(state: State) -> Result<()> {
+    let settings = state.settings.clone();
+    let tls = match (&settings.tls_certificate, &settings.tls_key) {
+        (Some(certificate), Some(key)) => Some(tls::config(certificate, key)?),
+        _ => None,
+    };
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    let server = HttpServer::new(move || app(&state))
+        // More threads than this halve the rate of a small machine: they wait for each other in the database.
+        .worker_max_blocking_threads(8)
+        .client_request_timeout(std::time::Duration::from_secs(10))
+        .shutdown_timeout(STOP);
+    let server = match tls {
+        Some(tls) => server.bind_rustls_0_23(settings.listen, tls),
+        None => server.bind(settings.listen),
+    };
+    let server = server.map_err(|error| Error::internal(format!("{} cannot be listened on: {error}", settings.listen)))?;
+    for address in server.addrs() {
+        log::info!("listening on {scheme}://{address}, documentation at {scheme}://{address}/docs/");
+    }
+    server.run().await.map_err(Error::internal)
+}
+
+/// Which browser applications may call: none unless configured.
+fn cors(origins: &[String]) -> Cors {
+    let cors = Cors::default()
+        .allowed_methods(["GET", "POST", "PATCH", "PUT", "DELETE"])
+        .allowed_headers([AUTHORIZATION, CONTENT_TYPE, IF_MATCH, IF_NONE_MATCH, ACCEPT_LANGUAGE])
+        .allowed_headers(["idempotency-key", "x-request-id", "x-purpose", "traceparent"])
+        .expose_headers([ETAG, LOCATION, RETRY_AFTER])
+        .expose_headers(["x-request-id", "idempotency-replayed", "ratelimit", "ratelimit-policy"])
+        .max_age(3600);
+    origins.iter().fold(cors, |cors, origin| cors.allowed_origin(origin))
 }
 
 /// actix knows no path for this method; the document tells whether it has others (405) or none (404).

@@ -821,6 +821,7 @@ diesel::table! {
     idempotency_keys (key_hash) {
         key_hash -> Binary,
         request_hash -> Binary,
+        state -> Text,
         status -> Nullable<Integer>,
         headers -> Nullable<Json>,
         body_sealed -> Nullable<Binary>,

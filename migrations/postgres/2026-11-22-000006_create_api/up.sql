@@ -20,6 +20,8 @@ CREATE UNIQUE INDEX clients_client_id_key ON clients (client_id);
 CREATE TABLE idempotency_keys (
     key_hash bytea PRIMARY KEY,
     request_hash bytea NOT NULL,
+    -- running: nothing is written; written: the change is committed; answered: the answer is kept.
+    state text NOT NULL,
     status integer,
     headers jsonb,
     body_sealed bytea,

@@ -20,6 +20,8 @@ CREATE UNIQUE INDEX clients_client_id_key ON clients (client_id);
 CREATE TABLE idempotency_keys (
     key_hash BLOB PRIMARY KEY,
     request_hash BLOB NOT NULL,
+    -- running: nothing is written; written: the change is committed; answered: the answer is kept.
+    state TEXT NOT NULL,
     status INTEGER,
     headers TEXT,
     body_sealed BLOB,

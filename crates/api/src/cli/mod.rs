@@ -16,6 +16,9 @@ mod serve;
 struct Cli {
     #[command(flatten)]
     database: DatabaseOptions,
+    /// How log lines look.
+    #[arg(long, env = "KEHU_LOG_FORMAT", value_enum, default_value_t, global = true)]
+    log_format: crate::logging::LogFormat,
     #[command(subcommand)]
     command: Command,
 }
@@ -61,7 +64,7 @@ impl DatabaseOptions {
 #[derive(Subcommand)]
 enum Command {
     /// Serve the API.
-    Serve(serve::ServeOptions),
+    Serve(Box<crate::settings::Settings>),
     /// Bring the database to this version, or take everything back.
     Migrate(migrate::MigrateOptions),
     /// Check configuration, keys, database and migrations, and say what is wrong.
@@ -80,7 +83,7 @@ enum Command {
 #[must_use]
 pub fn run() -> ExitCode {
     let cli = Cli::parse();
-    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("info")).init();
+    crate::logging::start(cli.log_format);
     match dispatch(cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -3,6 +3,7 @@
 
 use utoipa_actix_web::{scope, service_config::ServiceConfig};
 
+pub mod api;
 pub mod organization;
 
 /// Adds every operation under `/v1`.
@@ -11,5 +12,9 @@ pub fn configure(config: &mut ServiceConfig<'_>) {
 }
 
 fn v1(config: &mut ServiceConfig<'_>) {
-    config.service(scope("/branches").configure(organization::branch::configure));
+    config
+        .service(scope("/branches").configure(organization::branch::configure))
+        .service(scope("/clients").configure(api::client::configure))
+        .service(scope("/jobs").configure(api::job::configure))
+        .service(scope("/oauth").configure(api::oauth::configure));
 }

@@ -1,6 +1,7 @@
 //! The database: one query code on SQLite and PostgreSQL, reads on pooled connections, writes in one
 //! transaction that carries its events.
 
+mod also;
 mod bulk;
 mod connect;
 mod db;
@@ -17,6 +18,7 @@ use std::{
 
 use tokio::sync::oneshot;
 
+pub use also::{Also, with_each_write};
 pub use connect::{Backend, Conn};
 pub use db::{Db, MultiBackend, MultiRawValue};
 pub use tx::Tx;
@@ -165,11 +167,17 @@ impl Store {
     ///
     /// # Errors
     /// What `work` returns, then nothing was written; [`Error::Busy`] after several lost races.
-    pub async fn write<T, F>(&self, work: F) -> Result<T>
+    pub async fn write<T, F>(&self, mut work: F) -> Result<T>
     where
         T: Send + 'static,
         F: FnMut(&mut Tx<'_>) -> Result<T> + Send + 'static,
     {
+        let also = also::current();
+        let work = move |tx: &mut Tx<'_>| {
+            let value = work(tx)?;
+            also.as_ref().map_or(Ok(()), |also| also(tx))?;
+            Ok(value)
+        };
         match &self.inner.writer {
             Writer::Sqlite(writer) => {
                 let (reply, receiver) = oneshot::channel();

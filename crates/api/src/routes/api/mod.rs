@@ -1,0 +1,5 @@
+//! Operations of the API itself: tokens, machine clients, jobs.
+
+pub mod client;
+pub mod job;
+pub mod oauth;

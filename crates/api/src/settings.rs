@@ -1,0 +1,158 @@
+//! How the server is run: every option is also an environment variable.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+    str::FromStr,
+    time::Duration,
+};
+
+use crate::auth::AuthConfig;
+
+/// Options of `kehu serve`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Settings {
+    /// Where to listen.
+    #[arg(long, env = "KEHU_LISTEN", default_value = "127.0.0.1:8080")]
+    pub listen: SocketAddr,
+    /// Shared secret of HS256 tokens, at least 32 bytes. Without it and without a key set: the development secret.
+    #[arg(long, env = "KEHU_JWT_SECRET", hide_env_values = true)]
+    pub jwt_secret: Option<String>,
+    /// Path or https URL of the token issuer's key set (JWKS).
+    #[arg(long, env = "KEHU_JWKS")]
+    pub jwks: Option<String>,
+    /// The issuer that tokens must name.
+    #[arg(long, env = "KEHU_JWT_ISSUER", default_value = "kehu")]
+    pub jwt_issuer: String,
+    /// The audience that tokens must name.
+    #[arg(long, env = "KEHU_JWT_AUDIENCE", default_value = "kehu")]
+    pub jwt_audience: String,
+    /// Requests of one caller: requests/seconds, all of which may come at once; 0/1 for no limit.
+    #[arg(long, env = "KEHU_RATE_LIMIT", default_value = "2000/10")]
+    pub rate_limit: Rate,
+    /// Requests of one address without a valid token.
+    #[arg(long, env = "KEHU_RATE_LIMIT_STRANGERS", default_value = "200/10")]
+    pub rate_limit_strangers: Rate,
+    /// Seconds that a request may take.
+    #[arg(long, env = "KEHU_REQUEST_TIMEOUT", default_value = "30", value_parser = seconds)]
+    pub request_timeout: Duration,
+    /// Seconds that the upload of a file may take.
+    #[arg(long, env = "KEHU_UPLOAD_TIMEOUT", default_value = "3600", value_parser = seconds)]
+    pub upload_timeout: Duration,
+    /// Origin of a browser application that may call; may be repeated. None unless given.
+    #[arg(long, env = "KEHU_CORS_ORIGINS", value_delimiter = ',')]
+    pub cors_origins: Vec<String>,
+    /// Certificate chain in PEM; with a key, the server speaks TLS.
+    #[arg(long, env = "KEHU_TLS_CERTIFICATE", requires = "tls_key")]
+    pub tls_certificate: Option<PathBuf>,
+    /// Private key of the certificate in PEM.
+    #[arg(long, env = "KEHU_TLS_KEY", requires = "tls_certificate")]
+    pub tls_key: Option<PathBuf>,
+    /// Bearer token of /metrics. Without it only callers on this machine may read them.
+    #[arg(long, env = "KEHU_METRICS_TOKEN", hide_env_values = true)]
+    pub metrics_token: Option<String>,
+    /// Address of a proxy whose X-Forwarded-For is believed; may be repeated.
+    #[arg(long, env = "KEHU_TRUSTED_PROXIES", value_delimiter = ',')]
+    pub trusted_proxies: Vec<IpAddr>,
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    match text.parse::<u64>() {
+        Ok(seconds) if seconds > 0 => Ok(Duration::from_secs(seconds)),
+        _ => Err("expected a number of seconds".into()),
+    }
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        let seconds = Duration::from_secs;
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            jwt_secret: None,
+            jwks: None,
+            jwt_issuer: "kehu".into(),
+            jwt_audience: "kehu".into(),
+            rate_limit: Rate { requests: 2000, seconds: 10 },
+            rate_limit_strangers: Rate { requests: 200, seconds: 10 },
+            request_timeout: seconds(30),
+            upload_timeout: seconds(3600),
+            cors_origins: Vec::new(),
+            tls_certificate: None,
+            tls_key: None,
+            metrics_token: None,
+            trusted_proxies: Vec::new(),
+        }
+    }
+}
+
+impl Settings {
+    /// Which tokens are trusted.
+    #[must_use]
+    pub fn auth(&self) -> AuthConfig {
+        AuthConfig {
+            issuer: self.jwt_issuer.clone(),
+            audience: self.jwt_audience.clone(),
+            ..AuthConfig::new(self.jwt_secret.clone(), self.jwks.clone())
+        }
+    }
+
+    /// Why the server must not start so, if it must not: secrets that everybody can read in the source protect
+    /// nothing that others can reach.
+    #[must_use]
+    pub fn danger(&self, development_keys: bool) -> Option<String> {
+        if self.listen.ip().is_loopback() {
+            return None;
+        }
+        let what = match (development_keys, self.auth().is_development()) {
+            (true, _) => "KEHU_DATA_KEYS and KEHU_INDEX_KEY",
+            (false, true) => "KEHU_JWT_SECRET or KEHU_JWKS",
+            (false, false) => return None,
+        };
+        Some(format!("{} is reachable by others, and {what} is not set: the development secrets are public.", self.listen))
+    }
+}
+
+/// A token bucket: so many requests at once, refilled evenly over so many seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    /// How many requests.
+    pub requests: u32,
+    /// In how many seconds.
+    pub seconds: u32,
+}
+
+impl FromStr for Rate {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let parse = || {
+            let (requests, seconds) = text.split_once('/')?;
+            Some(Self { requests: requests.parse().ok()?, seconds: seconds.parse().ok().filter(|seconds| *seconds > 0)? })
+        };
+        parse().ok_or_else(|| "expected requests/seconds, such as 2000/10".into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn development_secrets_stay_at_home() {
+        let public = Settings { listen: SocketAddr::from(([0, 0, 0, 0], 8080)), ..Settings::default() };
+        assert!(Settings::default().danger(true).is_none());
+        assert!(public.danger(true).is_some_and(|text| text.contains("KEHU_DATA_KEYS")));
+        assert!(public.danger(false).is_some_and(|text| text.contains("KEHU_JWT_SECRET")));
+        let ready = Settings { jwt_secret: Some("a-secret-of-the-bank-with-32-bytes".into()), ..public };
+        assert_eq!(ready.danger(false), None);
+        assert!(ready.danger(true).is_some());
+    }
+
+    #[test]
+    fn rates_are_requests_per_seconds() {
+        assert_eq!("100/10".parse(), Ok(Rate { requests: 100, seconds: 10 }));
+        for wrong in ["100", "a/1", "1/0", "-1/5", "1/"] {
+            assert!(wrong.parse::<Rate>().is_err(), "{wrong}");
+        }
+    }
+}

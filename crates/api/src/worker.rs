@@ -1,0 +1,68 @@
+//! Work beside the requests: due jobs, and sweeping out what is over.
+
+use std::{
+    sync::mpsc::{self, RecvTimeoutError, Sender},
+    thread::JoinHandle,
+    time::Duration,
+};
+
+use kehu_kernel::{Error, Result, Store, job::Runner};
+
+use crate::idempotency;
+
+/// How long a worker without jobs sleeps; a new job waits at most so long.
+const IDLE: Duration = Duration::from_millis(500);
+/// How often what is over is swept out.
+const SWEEP: Duration = Duration::from_secs(600);
+/// How long a worker rests after an error.
+const REST: Duration = Duration::from_secs(5);
+
+/// Threads that work until they are stopped.
+pub struct Workers {
+    threads: Vec<(Sender<()>, JoinHandle<()>)>,
+}
+
+impl Workers {
+    /// Starts a thread that runs jobs, one at a time, and one that keeps house.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] when the machine gives no thread.
+    pub fn start(store: &Store, runner: Runner) -> Result<Self> {
+        let jobs =
+            repeat("kehu-jobs", store.clone(), move |store| Ok(if runner.run_one(store)? { Duration::ZERO } else { IDLE }))?;
+        let house = repeat("kehu-house", store.clone(), |store| idempotency::sweep(store).map(|_| SWEEP))?;
+        Ok(Self { threads: vec![jobs, house] })
+    }
+
+    /// Tells the threads to end and waits for them. A job that is running ends first; should the process be
+    /// killed meanwhile, the job's lease runs out and another server resumes it.
+    pub fn stop(self) {
+        let handles: Vec<_> = self.threads.into_iter().map(|(stop, handle)| (drop(stop), handle).1).collect();
+        for handle in handles {
+            if handle.join().is_err() {
+                log::error!("a worker thread panicked");
+            }
+        }
+    }
+}
+
+/// Repeats a piece of work, which says how long to pause after it.
+fn repeat(
+    name: &str,
+    store: Store,
+    work: impl Fn(&Store) -> Result<Duration> + Send + 'static,
+) -> Result<(Sender<()>, JoinHandle<()>)> {
+    let (stop, stopped) = mpsc::channel();
+    let body = move || {
+        let mut pause = Duration::ZERO;
+        // The sender is dropped to stop us.
+        while matches!(stopped.recv_timeout(pause), Err(RecvTimeoutError::Timeout)) {
+            pause = work(&store).unwrap_or_else(|error| {
+                log::warn!("background work: {error}");
+                REST
+            });
+        }
+    };
+    let handle = std::thread::Builder::new().name(name.into()).spawn(body).map_err(Error::internal)?;
+    Ok((stop, handle))
+}
