@@ -10,9 +10,12 @@ use actix_web::{
     dev::{Service, ServiceResponse},
     test,
 };
+use diesel::{Connection, SqliteConnection, connection::SimpleConnection};
 use kehu_api::{
+    auth::AuthConfig,
     gate::Gate,
     server::{self, State},
+    settings::{Rate, Settings},
 };
 use kehu_kernel::{
     Store,
@@ -59,16 +62,27 @@ pub struct App {
 impl App {
     /// On a fresh SQLite file.
     pub async fn sqlite() -> Self {
-        Self::on(Backend::Sqlite, Clock::system()).await
+        Self::on(Backend::Sqlite, Clock::system(), Self::settings()).await
     }
 
     /// On a fresh PostgreSQL database.
     pub async fn postgres() -> Self {
-        Self::on(Backend::Postgres, Clock::system()).await
+        Self::on(Backend::Postgres, Clock::system(), Self::settings()).await
     }
 
-    /// On either, with a clock of the test's own.
-    pub async fn on(backend: Backend, clock: Clock) -> Self {
+    /// The settings of most tests: no limit to the number of requests.
+    pub fn settings() -> Settings {
+        let unlimited = Rate { requests: 0, seconds: 1 };
+        Settings {
+            jwt_secret: Some(SECRET.into()),
+            rate_limit: unlimited,
+            rate_limit_strangers: unlimited,
+            ..Settings::default()
+        }
+    }
+
+    /// On either, with a clock and settings of the test's own.
+    pub async fn on(backend: Backend, clock: Clock, settings: Settings) -> Self {
         drop(env_logger::builder().is_test(true).filter_level(log::LevelFilter::Warn).try_init());
         let directory = tempfile::tempdir().unwrap();
         let url = match backend {
@@ -81,8 +95,11 @@ impl App {
         };
         let options = StoreOptions { readers: 3, writers: 8, ..StoreOptions::new(&url) };
         let store = Store::open(&options, Keyring::development().unwrap(), clock).unwrap();
-        let gate = actix_web::web::Data::new(Gate::new(store.clone(), SECRET.as_bytes()));
-        let service = std::rc::Rc::new(test::init_service(server::app(&State { store: store.clone(), gate })).await);
+        // A change of roles shows at once, so that no test has to wait for it.
+        let auth = AuthConfig { memory: std::time::Duration::ZERO, ..settings.auth() };
+        let gate = Gate::new(store.clone(), auth).unwrap();
+        let state = State::new(store.clone(), gate, settings).unwrap();
+        let service = std::rc::Rc::new(test::init_service(server::app(&state)).await);
         let call: Call = Box::new(move |request| {
             let service = std::rc::Rc::clone(&service);
             Box::pin(async move { service.call(request).await.unwrap().map_into_boxed_body() })
@@ -119,6 +136,8 @@ fn sqlite_template() -> &'static PathBuf {
         let url = format!("sqlite://{}", path.display());
         migrate::up(&url).unwrap();
         seed(&url);
+        // What was seeded stands in the log beside the file; only the file is copied.
+        SqliteConnection::establish(path.to_str().unwrap()).unwrap().batch_execute("PRAGMA wal_checkpoint(TRUNCATE)").unwrap();
         path
     })
 }

@@ -6,20 +6,18 @@ use std::time::Duration;
 
 use diesel::{ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable, RunQueryDsl, Selectable, SelectableHelper};
 use kehu_kernel::{
-    Action, Actor, AnyId, Conn, Error, FieldError, Id, Instant, Page, PageParams, Result, Tx,
+    Action, Actor, Conn, Error, FieldError, Id, Instant, Page, PageParams, Result, Tx,
     access::Grants,
     event::NewEvent,
     json::Json,
-    schema::{branches, clients},
+    schema::{branches, clients, roles},
     text_enum,
 };
-use kehu_organization::branch::BranchId;
+use kehu_organization::{branch::BranchId, role};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
 use validator::{Validate, ValidationError};
-
-use crate::caller;
 
 /// Identifier of a machine client.
 pub type ClientId = Id<Client>;
@@ -184,9 +182,9 @@ pub fn create(tx: &mut Tx<'_>, actor: &Actor, new: NewClient, secret_hash: Strin
 
 fn check(conn: &mut Conn, actor: &Actor, new: &NewClient) -> Result<()> {
     let mut broken = Vec::new();
-    let known = caller::known_roles(conn, &new.roles)?;
-    for (position, role) in new.roles.iter().enumerate() {
-        if role == caller::CUSTOMER_SELF || !known.contains(role) {
+    let known: Vec<String> = roles::table.filter(roles::code.eq_any(&new.roles)).select(roles::code).load(&mut conn.db)?;
+    for (position, code) in new.roles.iter().enumerate() {
+        if code == role::CUSTOMER_SELF || !known.contains(code) {
             broken.push(FieldError::new(format!("/roles/{position}"), "unknown_role", "There is no such role for programs."));
         }
     }
@@ -199,7 +197,7 @@ fn check(conn: &mut Conn, actor: &Actor, new: &NewClient) -> Result<()> {
     if !broken.is_empty() {
         return Err(Error::Invalid(broken));
     }
-    let wanted = limited(&caller::grants_of(conn, &new.roles)?, &new.scopes);
+    let wanted = limited(&role::grants_of(conn, &new.roles)?, &new.scopes);
     let beyond = wanted.actions().find(|(action, depth)| actor.grants.depth(*action).is_none_or(|own| own < *depth));
     match beyond {
         None => Ok(()),
@@ -292,12 +290,4 @@ pub fn active(conn: &mut Conn, client_id: &str) -> Result<Option<Client>> {
         .first(&mut conn.db)
         .optional()?;
     Ok(found)
-}
-
-impl Client {
-    /// Its branch, as actors carry it.
-    #[must_use]
-    pub fn branch(&self) -> Option<AnyId> {
-        self.branch_id.map(Id::cast)
-    }
 }
