@@ -14,7 +14,7 @@ use kehu_kernel::{
 };
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 use validator::{Validate, ValidationError};
 
 pub use built_in::{ADMINISTRATOR, BUILT_IN, BuiltIn, CUSTOMER_SELF, seed};
@@ -135,15 +135,32 @@ fn once(holds: bool) -> Result<(), ValidationError> {
     if holds { Ok(()) } else { Err(ValidationError::new("duplicate").with_message("Each may stand here once.".into())) }
 }
 
+/// Filters of the list of roles.
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub struct RoleFilter {
+    /// Only those that Kehu brought along, or only those of the bank's own.
+    #[param(example = true)]
+    pub built_in: Option<bool>,
+}
+
 /// Roles in the order of their codes.
 ///
 /// # Errors
 /// [`Error::Forbidden`] without `role.read`; [`Error::Invalid`] for a bad page request.
-pub fn list(conn: &mut Conn, actor: &Actor, params: &PageParams) -> Result<Page<Role>> {
+pub fn list(conn: &mut Conn, actor: &Actor, filter: &RoleFilter, params: &PageParams) -> Result<Page<Role>> {
     actor.allow(Action::RoleRead)?;
-    let window = params.window::<String>(&conn.keys, "roles")?;
-    let total = if window.include_total { Some(roles::table.count().get_result(&mut conn.db)?) } else { None };
-    let mut query = roles::table.order(roles::code).limit(window.fetch()).select(Role::as_select()).into_boxed();
+    let window = params.window::<String>(&conn.keys, &format!("roles?{filter:?}"))?;
+    let matching = || {
+        let query = roles::table.into_boxed();
+        match filter.built_in {
+            Some(built_in) => query.filter(roles::built_in.eq(built_in)),
+            None => query,
+        }
+    };
+    let total = if window.include_total { Some(matching().count().get_result(&mut conn.db)?) } else { None };
+    let mut query = matching().order(roles::code).limit(window.fetch()).select(Role::as_select());
     if let Some(after) = &window.after {
         query = query.filter(roles::code.gt(after.clone()));
     }
