@@ -12,9 +12,9 @@ use actix_web::{
     web,
 };
 use futures_util::StreamExt;
-use kehu_kernel::{Actor, Error, FieldError, Id, PageParams};
+use kehu_kernel::{Actor, Error, FieldError, Id, PageParams, check};
 use serde::de::DeserializeOwned;
-use validator::{Validate, ValidationErrors, ValidationErrorsKind};
+use validator::Validate;
 
 use crate::problem::Problem;
 
@@ -81,12 +81,7 @@ pub fn read_json<T: DeserializeOwned + Validate>(body: &[u8]) -> Result<T, Probl
         }
     })?;
     reader.end().map_err(|error| Problem::malformed(sentence(&error)))?;
-    value.validate().map_err(|errors| {
-        let mut found = Vec::new();
-        collect(&errors, "", &mut found);
-        found.sort_by(|a, b| a.pointer.cmp(&b.pointer));
-        Problem::from(Error::Invalid(found))
-    })?;
+    value.validate().map_err(|errors| Problem::from(Error::Invalid(check::faults(&errors))))?;
     Ok(value)
 }
 
@@ -112,38 +107,6 @@ fn pointer(path: &serde_path_to_error::Path) -> String {
 
 fn escape(key: &str) -> String {
     key.replace('~', "~0").replace('/', "~1")
-}
-
-/// Turns validator's tree into flat pointers.
-fn collect(errors: &ValidationErrors, prefix: &str, found: &mut Vec<FieldError>) {
-    for (field, kind) in errors.errors() {
-        // A field named by a keyword of Rust is spelled r#type there.
-        let path = format!("{prefix}/{}", escape(field.trim_start_matches("r#")));
-        match kind {
-            ValidationErrorsKind::Struct(inner) => collect(inner, &path, found),
-            ValidationErrorsKind::List(items) => {
-                items.iter().for_each(|(index, inner)| collect(inner, &format!("{path}/{index}"), found));
-            }
-            ValidationErrorsKind::Field(broken) => found.extend(broken.iter().map(|error| {
-                let message = error.message.clone().map_or_else(|| rule(error), |message| message.into_owned());
-                FieldError::new(path.clone(), &error.code, message)
-            })),
-        }
-    }
-}
-
-/// Says a rule of validator in words.
-fn rule(error: &validator::ValidationError) -> String {
-    let parameter = |name: &str| error.params.get(name).map(ToString::to_string);
-    match (error.code.as_ref(), parameter("min"), parameter("max")) {
-        ("length", Some(min), Some(max)) => format!("The length must be {min} to {max}."),
-        ("length", None, Some(max)) => format!("The length may be at most {max}."),
-        ("length", Some(min), None) => format!("The length must be at least {min}."),
-        ("range", Some(min), Some(max)) => format!("The value must be {min} to {max}."),
-        ("range", None, Some(max)) => format!("The value may be at most {max}."),
-        ("range", Some(min), None) => format!("The value must be at least {min}."),
-        (code, ..) => format!("The value breaks the rule {code}."),
-    }
 }
 
 /// The query of a list: its own filters and what every list takes. Unknown parameters are refused.

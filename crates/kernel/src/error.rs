@@ -73,6 +73,16 @@ impl Error {
         Self::Invalid(vec![FieldError::new(pointer, code, message)])
     }
 
+    /// The same error of a part: pointers lead through the part's own place.
+    #[must_use]
+    pub fn within(self, place: &str) -> Self {
+        let below = |fault: FieldError| FieldError { pointer: format!("{place}{}", fault.pointer), ..fault };
+        match self {
+            Self::Invalid(faults) => Self::Invalid(faults.into_iter().map(below).collect()),
+            other => other,
+        }
+    }
+
     /// A contradiction with the present state.
     #[must_use]
     pub fn conflict(code: &'static str, detail: impl Into<String>) -> Self {

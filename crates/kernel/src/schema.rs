@@ -345,7 +345,7 @@ diesel::table! {
         id -> Uuid,
         customer_id -> Uuid,
         axis -> Text,
-        from_value -> Text,
+        from_value -> Nullable<Text>,
         to_value -> Text,
         reason -> Text,
         derived -> Bool,

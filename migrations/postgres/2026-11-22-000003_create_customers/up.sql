@@ -137,7 +137,7 @@ CREATE TABLE customer_transitions (
     id uuid PRIMARY KEY,
     customer_id uuid NOT NULL REFERENCES customers (id),
     axis text NOT NULL,
-    from_value text NOT NULL,
+    from_value text,
     to_value text NOT NULL,
     reason text NOT NULL,
     derived boolean NOT NULL,

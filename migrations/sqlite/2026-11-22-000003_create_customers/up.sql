@@ -137,7 +137,7 @@ CREATE TABLE customer_transitions (
     id BLOB PRIMARY KEY,
     customer_id BLOB NOT NULL REFERENCES customers (id),
     axis TEXT NOT NULL,
-    from_value TEXT NOT NULL,
+    from_value TEXT,
     to_value TEXT NOT NULL,
     reason TEXT NOT NULL,
     derived INTEGER NOT NULL,

@@ -1,0 +1,282 @@
+//! Making customers: by a person through the API, or a thousand at once from a feed.
+
+use diesel::{OptionalExtension, QueryDsl, RunQueryDsl};
+use kehu_kernel::{
+    Action, Actor, AnyId, Conn, Date, Error, FieldError, Money, Result, Tx,
+    access::Reach,
+    bulk_insert,
+    event::NewEvent,
+    schema::{branches, contact_points, customers, identities, organisation_profiles, personal_profiles},
+};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use utoipa::ToSchema;
+use validator::Validate;
+
+use crate::{
+    Customer, CustomerKind, CustomerRow, CustomerStatus, LifeCycleStage,
+    contact_point::{ContactPoint, NewContactPoint},
+    customer::{PreferredChannel, PreferredLanguage},
+    identity::{Identity, NewIdentity},
+    present,
+    profile::{NewOrganisationProfile, NewPersonalProfile, OrganisationProfile, PersonalProfile},
+    quality::{self, Facts},
+    rules::{credit_code, credit_code::Verdict, lei},
+};
+
+/// Identifier of a branch.
+pub type BranchId = AnyId;
+
+/// A customer to be created, with its profile and, if known, identities and contact points.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema, Validate)]
+#[serde(deny_unknown_fields)]
+pub struct NewCustomer {
+    /// What kind of customer it is; decides which profile is needed.
+    pub kind: CustomerKind,
+    /// Name under which it is shown; the profile's full or legal name unless given.
+    #[schema(example = "李娜", min_length = 1, max_length = 200)]
+    #[validate(length(min = 1, max = 200), custom(function = "crate::rules::text"))]
+    pub display_name: Option<String>,
+    /// Where the relationship stands; `potential` unless given.
+    pub status: Option<CustomerStatus>,
+    /// How close it has come to the bank; `prospect` unless given.
+    pub life_cycle_stage: Option<LifeCycleStage>,
+    /// Service tier, a code of the bank's.
+    #[schema(example = "gold", min_length = 1, max_length = 32)]
+    #[validate(length(min = 1, max = 32), custom(function = "kehu_kernel::check::code"))]
+    pub tier: Option<String>,
+    /// The branch that keeps the customer; the caller's own unless given.
+    pub home_branch_id: Option<BranchId>,
+    /// Language in which it wants to be addressed.
+    pub preferred_language: Option<PreferredLanguage>,
+    /// Way on which it wants to be reached.
+    pub preferred_channel: Option<PreferredChannel>,
+    /// When the record is due to be checked with the customer.
+    pub review_due_on: Option<Date>,
+    /// The profile of a personal customer.
+    #[validate(nested)]
+    pub personal: Option<NewPersonalProfile>,
+    /// The profile of a corporate or government customer.
+    #[validate(nested)]
+    pub organisation: Option<NewOrganisationProfile>,
+    /// Identity documents.
+    #[serde(default)]
+    #[schema(max_items = 20)]
+    #[validate(length(max = 20), nested)]
+    pub identities: Vec<NewIdentity>,
+    /// Contact points.
+    #[serde(default)]
+    #[schema(max_items = 50)]
+    #[validate(length(max = 50), nested)]
+    pub contact_points: Vec<NewContactPoint>,
+}
+
+/// A checked customer with all its parts, not yet written.
+#[derive(Debug)]
+pub(crate) struct Draft {
+    pub row: CustomerRow,
+    pub personal: Option<PersonalProfile>,
+    pub organisation: Option<OrganisationProfile>,
+    pub identities: Vec<Identity>,
+    pub contact_points: Vec<ContactPoint>,
+}
+
+/// Creates a customer.
+///
+/// # Errors
+/// [`Error::Forbidden`] without `customer.write`; [`Error::Invalid`] with every broken rule.
+pub fn create(tx: &mut Tx<'_>, actor: &Actor, mut new: NewCustomer) -> Result<Customer> {
+    let reach = actor.allow(Action::CustomerWrite)?;
+    if let Reach::Customer(_) = reach {
+        return Err(Error::Forbidden("A customer cannot create customers.".into()));
+    }
+    new.home_branch_id = new.home_branch_id.or(actor.branch.as_ref().map(|branch| branch.id));
+    if let Some(branch) = new.home_branch_id {
+        check_home(tx, &reach, branch)?;
+    }
+    let draft = Draft::assemble(tx, new, &actor.subject)?;
+    let row = draft.row.clone();
+    save(tx, actor, vec![draft])?;
+    present::disclose_row(tx, actor, row)
+}
+
+/// Refuses a branch that does not exist or lies outside the reach.
+pub(crate) fn check_home(conn: &mut Conn, reach: &Reach, branch: BranchId) -> Result<()> {
+    let path: Option<String> = branches::table.find(branch).select(branches::path).first(&mut conn.db).optional()?;
+    let within = path.is_some_and(|path| match reach {
+        Reach::Subtree(_) | Reach::Branch(_) => {
+            reach.covers(&kehu_kernel::access::Resource { branch_path: Some(path), ..Default::default() }).0
+        }
+        _ => true,
+    });
+    if within {
+        Ok(())
+    } else {
+        Err(Error::invalid("/home_branch_id", "unknown_branch", "There is no such branch within your reach."))
+    }
+}
+
+impl Draft {
+    /// Checks everything that can be checked without the database and puts the parts together.
+    pub fn assemble(conn: &Conn, new: NewCustomer, verified_by: &str) -> Result<Self> {
+        let mut faults = Vec::new();
+        check_profiles(&new, conn.now.date(), &mut faults);
+        let name = new.display_name.clone().or_else(|| {
+            let personal = new.personal.as_ref().map(|profile| profile.full_name.clone());
+            personal.or_else(|| new.organisation.as_ref().map(|profile| profile.legal_name.clone()))
+        });
+        let mut row = CustomerRow::new(new.kind, name.unwrap_or_default(), conn.now);
+        row.status = new.status.unwrap_or(row.status);
+        row.life_cycle_stage = new.life_cycle_stage.unwrap_or(row.life_cycle_stage);
+        row.tier = new.tier;
+        row.home_branch_id = new.home_branch_id;
+        row.preferred_language = new.preferred_language;
+        row.preferred_channel = new.preferred_channel;
+        row.review_due_on = new.review_due_on;
+        let mut identities: Vec<Identity> = Vec::with_capacity(new.identities.len());
+        for (place, identity) in new.identities.into_iter().enumerate() {
+            let made = identity.into_row(conn, row.id, verified_by);
+            if let Some(made) = keep(made, &format!("/identities/{place}"), &mut faults)? {
+                let twice = identities
+                    .iter()
+                    .any(|known| known.number_index == made.number_index && known.identity_type == made.identity_type);
+                if twice {
+                    faults.push(FieldError::new(
+                        format!("/identities/{place}/number"),
+                        "twice",
+                        "The same document stands here twice.",
+                    ));
+                }
+                identities.push(made);
+            }
+        }
+        let mut contact_points: Vec<ContactPoint> = Vec::with_capacity(new.contact_points.len());
+        for (place, point) in new.contact_points.into_iter().enumerate() {
+            let made = point.into_row(row.id, conn.now);
+            if let Some(mut made) = keep(made, &format!("/contact_points/{place}"), &mut faults)? {
+                // Of several preferred ones of a kind, the first stays so.
+                made.preferred &= !contact_points.iter().any(|known| known.kind == made.kind && known.preferred);
+                contact_points.push(made);
+            }
+        }
+        if !faults.is_empty() {
+            return Err(Error::Invalid(faults));
+        }
+        let personal = new.personal.map(|profile| PersonalProfile::new(row.id, profile, conn.now));
+        let organisation = new.organisation.map(|profile| OrganisationProfile::new(row.id, profile, conn.now));
+        let facts = Facts {
+            customer: &row,
+            personal: personal.as_ref(),
+            organisation: organisation.as_ref(),
+            identities: &identities,
+            contact_points: &contact_points,
+        };
+        let quality = quality::assess(conn, &facts)?;
+        row.rate(quality);
+        Ok(Self { row, personal, organisation, identities, contact_points })
+    }
+}
+
+/// Writes drafts, each with its event.
+pub(crate) fn save(tx: &mut Tx<'_>, actor: &Actor, drafts: Vec<Draft>) -> Result<()> {
+    let mut rows = Vec::with_capacity(drafts.len());
+    let (mut personal, mut organisations, mut documents, mut points) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for draft in drafts {
+        let data = json!({ "number": draft.row.number, "kind": draft.row.kind, "home_branch_id": draft.row.home_branch_id });
+        tx.emit(actor, NewEvent::new("customer.created", draft.row.id, data).of_customer(draft.row.id));
+        rows.push(draft.row);
+        personal.extend(draft.personal);
+        organisations.extend(draft.organisation);
+        documents.extend(draft.identities);
+        points.extend(draft.contact_points);
+    }
+    bulk_insert!(tx, customers::table, rows)?;
+    bulk_insert!(tx, personal_profiles::table, personal)?;
+    bulk_insert!(tx, organisation_profiles::table, organisations)?;
+    bulk_insert!(tx, identities::table, documents)?;
+    bulk_insert!(tx, contact_points::table, points)?;
+    Ok(())
+}
+
+fn check_profiles(new: &NewCustomer, today: Date, faults: &mut Vec<FieldError>) {
+    let personal = new.kind == CustomerKind::Personal;
+    let (needed, other) = if personal { ("/personal", "/organisation") } else { ("/organisation", "/personal") };
+    let (has_needed, has_other) = if personal {
+        (new.personal.is_some(), new.organisation.is_some())
+    } else {
+        (new.organisation.is_some(), new.personal.is_some())
+    };
+    if !has_needed {
+        faults.push(FieldError::new(needed, "required", format!("A {} customer has this profile.", new.kind)));
+    }
+    if has_other {
+        faults.push(FieldError::new(other, "other_kind", format!("A {} customer has no such profile.", new.kind)));
+    }
+    if let Some(profile) = &new.personal {
+        check_birth_date(profile.birth_date, today, faults);
+    }
+    if let Some(profile) = &new.organisation {
+        check_founding(profile.founded_on, today, faults);
+        check_codes(profile.unified_social_credit_code.as_deref(), profile.lei.as_deref(), faults);
+        check_capital(profile.registered_capital, faults);
+    }
+}
+
+/// A birth date lies between 1850 and today.
+pub(crate) fn check_birth_date(born: Option<Date>, today: Date, faults: &mut Vec<FieldError>) {
+    let pointer = "/personal/birth_date";
+    if born.is_some_and(|date| date > today) {
+        faults.push(FieldError::new(pointer, "in_future", "A birth date cannot lie in the future."));
+    }
+    if born.is_some_and(|date| Date::new(1850, 1, 1).is_some_and(|oldest| date < oldest)) {
+        faults.push(FieldError::new(pointer, "too_early", "Nobody alive was born before 1850."));
+    }
+}
+
+pub(crate) fn check_founding(founded: Option<Date>, today: Date, faults: &mut Vec<FieldError>) {
+    if founded.is_some_and(|date| date > today) {
+        faults.push(FieldError::new("/organisation/founded_on", "in_future", "An organisation cannot be founded in the future."));
+    }
+}
+
+pub(crate) fn check_capital(capital: Option<Money>, faults: &mut Vec<FieldError>) {
+    if capital.is_some_and(|capital| capital.amount_minor < 0) {
+        faults.push(FieldError::new("/organisation/registered_capital", "negative", "Capital is not negative."));
+    }
+}
+
+/// Only people die, not in the future and not before their birth.
+pub(crate) fn check_death(row: &CustomerRow, person: Option<&PersonalProfile>, today: Date, faults: &mut Vec<FieldError>) {
+    let Some(died) = row.deceased_on else { return };
+    let mut fault = |code: &str, message: &str| faults.push(FieldError::new("/deceased_on", code, message));
+    match person {
+        None => fault("other_kind", "Only people die."),
+        Some(_) if died > today => fault("in_future", "A date of death cannot lie in the future."),
+        Some(person) if person.birth_date.is_some_and(|born| born > died) => fault("before_birth", "Nobody dies before birth."),
+        Some(_) => {}
+    }
+}
+
+/// The shape of the codes of a profile. A broken checksum of a credit code is taken: pilot codes are real.
+pub(crate) fn check_codes(credit_code: Option<&str>, lei_code: Option<&str>, faults: &mut Vec<FieldError>) {
+    if credit_code.is_some_and(|code| credit_code::judge(code) == Verdict::ShapeBroken) {
+        let pointer = "/organisation/unified_social_credit_code";
+        faults.push(FieldError::new(pointer, "shape", "A unified social credit code has 18 characters."));
+    }
+    if lei_code.is_some_and(|code| !lei::holds(code)) {
+        let message = "A legal entity identifier has 20 characters that end in their checksum.";
+        faults.push(FieldError::new("/organisation/lei", "checksum", message));
+    }
+}
+
+/// Collects the broken rules of a part under its pointer; any other error goes on.
+fn keep<T>(made: Result<T>, pointer: &str, faults: &mut Vec<FieldError>) -> Result<Option<T>> {
+    match made.map_err(|error| error.within(pointer)) {
+        Ok(made) => Ok(Some(made)),
+        Err(Error::Invalid(broken)) => {
+            faults.extend(broken);
+            Ok(None)
+        }
+        Err(other) => Err(other),
+    }
+}

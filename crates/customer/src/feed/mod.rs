@@ -1,0 +1,32 @@
+//! What sources tell about customers, in batches: idempotent, and no record stops the others.
+//!
+//! A record is the same as before when its keyed content hash is; a source that does not name a field
+//! says nothing about it. Values of a source with a lower precedence are kept in the history, but do
+//! not replace those of a higher one.
+
+mod contact_point;
+mod customer;
+mod identity;
+mod known;
+
+pub use contact_point::ContactPointRecord;
+pub use customer::CustomerRecord;
+pub use identity::IdentityRecord;
+
+/// The feed of contact points.
+pub mod contact_points {
+    pub use super::contact_point::apply;
+}
+
+/// The feed of customers.
+pub mod customers {
+    pub use super::customer::apply;
+}
+
+/// The feed of identities.
+pub mod identities {
+    pub use super::identity::apply;
+}
+
+/// Class of attributes under which sources give the precedence of profile values.
+pub const PROFILE: &str = "profile";

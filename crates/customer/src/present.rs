@@ -1,0 +1,148 @@
+//! Turns rows of customers into what an actor is shown: labels and profiles added, hidden fields taken out.
+
+use std::collections::HashMap;
+
+use diesel::{ExpressionMethods, QueryDsl, RunQueryDsl, SelectableHelper};
+use kehu_kernel::{
+    Action, Actor, AnyId, Conn, Reference, Result, Tx,
+    access::{ActorKind, FieldClass},
+    audit::{self, Access},
+    schema::{branches, organisation_profiles, personal_profiles, staff},
+};
+
+use crate::{
+    Customer, CustomerId, CustomerKind, CustomerRow,
+    customer::{DataQuality, RiskRatings},
+    profile::{OrganisationProfile, PersonalProfile, SENSITIVE},
+    scope,
+};
+
+/// Whether this actor is shown sensitive fields: a role grants the class, and a purpose was given. Such
+/// reads are recorded, so they are writes: see [`disclose`].
+#[must_use]
+pub fn shows_sensitive(actor: &Actor) -> bool {
+    actor.sees(FieldClass::Sensitive) && actor.purpose.as_deref().is_some_and(|purpose| !purpose.trim().is_empty())
+}
+
+/// One customer, without its sensitive fields.
+///
+/// # Errors
+/// [`kehu_kernel::Error::NotFound`] when it is absent or out of sight.
+pub fn get(conn: &mut Conn, actor: &Actor, id: CustomerId) -> Result<Customer> {
+    let row = scope::require(conn, actor, Action::CustomerRead, id)?;
+    one(conn, actor, row, false)
+}
+
+/// One customer, with its sensitive fields when the actor may see them; that is recorded.
+///
+/// # Errors
+/// [`kehu_kernel::Error::NotFound`] when it is absent or out of sight.
+pub fn disclose(tx: &mut Tx<'_>, actor: &Actor, id: CustomerId) -> Result<Customer> {
+    let row = scope::require(tx, actor, Action::CustomerRead, id)?;
+    disclose_row(tx, actor, row)
+}
+
+/// As [`disclose`], for a row that is at hand.
+pub(crate) fn disclose_row(tx: &mut Tx<'_>, actor: &Actor, row: CustomerRow) -> Result<Customer> {
+    let sensitive = shows_sensitive(actor);
+    if sensitive {
+        let access = Access {
+            customer_id: Some(row.id.cast()),
+            resource: "customer",
+            resource_id: row.id.cast(),
+            action: Action::CustomerRead.as_str(),
+            fields: SENSITIVE,
+        };
+        audit::record(tx, actor, access)?;
+    }
+    one(tx, actor, row, sensitive)
+}
+
+fn one(conn: &mut Conn, actor: &Actor, row: CustomerRow, sensitive: bool) -> Result<Customer> {
+    let mut shown = many(conn, actor, vec![row], sensitive)?;
+    shown.pop().ok_or_else(|| kehu_kernel::Error::internal("a customer was lost on its way out"))
+}
+
+/// Customers as the actor is shown them, in the same order.
+pub(crate) fn many(conn: &mut Conn, actor: &Actor, rows: Vec<CustomerRow>, sensitive: bool) -> Result<Vec<Customer>> {
+    let ids = |kind: fn(CustomerKind) -> bool| rows.iter().filter(|row| kind(row.kind)).map(|row| row.id).collect::<Vec<_>>();
+    let people = ids(|kind| kind == CustomerKind::Personal);
+    let others = ids(|kind| kind != CustomerKind::Personal);
+    let mut personal: HashMap<CustomerId, PersonalProfile> = HashMap::new();
+    if !people.is_empty() {
+        let found = personal_profiles::table.filter(personal_profiles::customer_id.eq_any(people));
+        let found: Vec<PersonalProfile> = found.select(PersonalProfile::as_select()).load(&mut conn.db)?;
+        personal = found.into_iter().map(|profile| (profile.customer_id, profile)).collect();
+    }
+    let mut organisations: HashMap<CustomerId, OrganisationProfile> = HashMap::new();
+    if !others.is_empty() {
+        let found = organisation_profiles::table.filter(organisation_profiles::customer_id.eq_any(others));
+        let found: Vec<OrganisationProfile> = found.select(OrganisationProfile::as_select()).load(&mut conn.db)?;
+        organisations = found.into_iter().map(|profile| (profile.customer_id, profile)).collect();
+    }
+    let owners = staff_names(conn, rows.iter().filter_map(|row| row.owner_id).collect())?;
+    let homes = branch_names(conn, rows.iter().filter_map(|row| row.home_branch_id).collect())?;
+    let today = conn.now.date();
+    let itself = actor.kind == ActorKind::Customer;
+    Ok(rows
+        .into_iter()
+        .map(|row| {
+            let profile = personal.remove(&row.id);
+            let end = row.deceased_on.unwrap_or(today);
+            Customer {
+                id: row.id,
+                number: row.number,
+                kind: row.kind,
+                display_name: row.display_name,
+                status: row.status,
+                status_reason: row.status_reason.filter(|_| !itself),
+                status_derived: row.status_derived,
+                life_cycle_stage: row.life_cycle_stage,
+                tier: row.tier,
+                owner: row.owner_id.and_then(|id| owners.get(&id).cloned()),
+                home_branch: row.home_branch_id.and_then(|id| homes.get(&id).cloned()),
+                preferred_language: row.preferred_language,
+                preferred_channel: row.preferred_channel,
+                risk: (sensitive && !itself).then_some(RiskRatings {
+                    credit_rating: row.credit_rating,
+                    market_rating: row.market_rating,
+                    operational_rating: row.operational_rating,
+                    rated_on: row.rated_on,
+                }),
+                fraud_flag: (!itself).then_some(row.fraud_flag),
+                deceased_on: row.deceased_on,
+                age: profile.as_ref().and_then(|profile| profile.birth_date).map(|born| born.years_until(end)),
+                data_quality: (!itself).then_some(DataQuality {
+                    accuracy_bp: row.accuracy_bp,
+                    completeness_bp: row.completeness_bp,
+                    consistency_bp: row.consistency_bp,
+                    score_bp: row.quality_score_bp,
+                }),
+                review_due_on: row.review_due_on,
+                personal: profile.map(|profile| if sensitive { profile } else { profile.masked() }),
+                organisation: organisations.remove(&row.id),
+                created_at: row.created_at,
+                updated_at: row.updated_at,
+                version: row.version,
+            }
+        })
+        .collect())
+}
+
+fn staff_names(conn: &mut Conn, ids: Vec<AnyId>) -> Result<HashMap<AnyId, Reference>> {
+    if ids.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let named: Vec<(AnyId, String)> =
+        staff::table.filter(staff::id.eq_any(ids)).select((staff::id, staff::name)).load(&mut conn.db)?;
+    Ok(named.into_iter().map(|(id, name)| (id, Reference::new(id, name))).collect())
+}
+
+fn branch_names(conn: &mut Conn, ids: Vec<AnyId>) -> Result<HashMap<AnyId, Reference>> {
+    if ids.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let named: Vec<(AnyId, String)> =
+        branches::table.filter(branches::id.eq_any(ids)).select((branches::id, branches::name)).load(&mut conn.db)?;
+    Ok(named.into_iter().map(|(id, name)| (id, Reference::new(id, name))).collect())
+}

@@ -1,0 +1,102 @@
+//! Which customers an actor sees, and the way in for everything that belongs to a customer.
+
+use diesel::{
+    BoolExpressionMethods, BoxableExpression, ExpressionMethods, NullableExpressionMethods, OptionalExtension, QueryDsl,
+    RunQueryDsl, SelectableHelper, sql_types::Bool,
+};
+use kehu_kernel::{
+    Action, Actor, AnyId, Conn, Error, Result, Tx,
+    access::Reach,
+    event::NewEvent,
+    schema::{assignments, branches, customers},
+    store::MultiBackend,
+};
+use serde_json::json;
+
+use crate::{CustomerId, CustomerRow};
+
+/// A condition on the table of customers, for `.filter(…)`.
+pub type Visible = Box<dyn BoxableExpression<customers::table, MultiBackend, SqlType = Bool>>;
+
+/// The customers within reach: by the branch that keeps them, by active assignment, or the one customer.
+/// Customers that were absorbed by a merge are out of everybody's sight.
+///
+/// For what belongs to customers: `x::customer_id.eq_any(customers::table.filter(visible_to(&reach)).select(customers::id))`.
+#[must_use]
+pub fn visible_to(reach: &Reach) -> Visible {
+    let living = customers::merged_into.is_null();
+    let home = customers::home_branch_id.assume_not_null();
+    match reach {
+        Reach::All => Box::new(living),
+        Reach::Subtree(path) => {
+            let (from, to) = Reach::path_range(path);
+            let within = branches::table.filter(branches::path.ge(from)).filter(branches::path.lt(to)).select(branches::id);
+            Box::new(living.and(home.eq_any(within)))
+        }
+        Reach::Branch(path) => {
+            let branch = branches::table.filter(branches::path.eq(path.clone())).select(branches::id);
+            Box::new(living.and(home.eq_any(branch)))
+        }
+        Reach::Staff(staff) => {
+            let assigned = assignments::table
+                .filter(assignments::staff_id.eq_any(staff.clone()))
+                .filter(assignments::valid_to.is_null())
+                .select(assignments::customer_id);
+            Box::new(living.and(customers::id.eq_any(assigned)))
+        }
+        Reach::Customer(id) => Box::new(living.and(customers::id.eq(*id))),
+    }
+}
+
+/// The customer, if the actor may do this to it.
+///
+/// # Errors
+/// [`Error::Forbidden`] when no role grants the action; [`Error::NotFound`] when the customer is absent or out of sight.
+pub fn require(conn: &mut Conn, actor: &Actor, action: Action, id: CustomerId) -> Result<CustomerRow> {
+    let reach = actor.allow(action)?;
+    within(conn, &reach, id)
+}
+
+/// The customer, if it lies within a reach.
+pub(crate) fn within(conn: &mut Conn, reach: &Reach, id: CustomerId) -> Result<CustomerRow> {
+    Ok(customers::table
+        .filter(customers::id.eq(id))
+        .filter(visible_to(reach))
+        .select(CustomerRow::as_select())
+        .first(&mut conn.db)?)
+}
+
+/// As [`require`], with the customer's row locked until the end of the transaction: what is checked
+/// about the customer stays true until it is written.
+///
+/// # Errors
+/// As [`require`].
+pub fn lock(tx: &mut Tx<'_>, actor: &Actor, action: Action, id: CustomerId) -> Result<CustomerRow> {
+    let reach = actor.allow(action)?;
+    hold(tx, id)?;
+    within(tx, &reach, id)
+}
+
+/// Locks a customer's row; of one that does not exist, nothing.
+pub(crate) fn hold(tx: &mut Tx<'_>, id: CustomerId) -> Result<()> {
+    diesel::update(customers::table.find(id)).set(customers::version.eq(customers::version)).execute(&mut tx.db)?;
+    Ok(())
+}
+
+/// Names the primary relationship manager (a row of staff), or nobody; for assignments, which have
+/// checked the right to do so.
+///
+/// # Errors
+/// [`Error::NotFound`] when there is no such customer.
+pub fn set_owner(tx: &mut Tx<'_>, actor: &Actor, id: CustomerId, owner: Option<AnyId>) -> Result<()> {
+    let version = diesel::update(customers::table.find(id))
+        .set((customers::owner_id.eq(owner), customers::updated_at.eq(tx.now), customers::version.eq(customers::version + 1)))
+        .returning(customers::version)
+        .get_result::<i64>(&mut tx.db)
+        .optional()?;
+    if version.is_none() {
+        return Err(Error::NotFound);
+    }
+    tx.emit(actor, NewEvent::new("customer.owner_changed", id, json!({ "owner_id": owner })).of_customer(id));
+    Ok(())
+}

@@ -1,0 +1,275 @@
+//! Changing customers: by a person's merge patch, or by what a source says.
+
+use diesel::{OptionalExtension, QueryDsl, RunQueryDsl, SelectableHelper};
+use kehu_kernel::{
+    Action, Actor, BasisPoints, Date, Error, Result, Tx,
+    event::NewEvent,
+    feed::Source,
+    patch,
+    schema::{customers, organisation_profiles, personal_profiles},
+};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use utoipa::ToSchema;
+use validator::Validate;
+
+use crate::{
+    Customer, CustomerId, CustomerKind, CustomerRow, contact_point, create,
+    create::{BranchId, NewCustomer},
+    customer::{PreferredChannel, PreferredLanguage},
+    feed::CustomerRecord,
+    history::{self, Change, Testimony},
+    identity, present,
+    profile::{OrganisationProfile, OrganisationProfilePatch, PersonalProfile, PersonalProfilePatch, take_over},
+    quality, scope,
+};
+
+/// Changes to a customer; what is absent stays, null clears. Status and stage change by
+/// `transition_customer`, the owner by assignments.
+#[derive(Clone, Debug, Default, Deserialize, ToSchema, Validate)]
+#[serde(deny_unknown_fields)]
+pub struct CustomerPatch {
+    /// Name under which it is shown.
+    #[schema(value_type = String, required = false, min_length = 1, max_length = 200)]
+    #[serde(default, deserialize_with = "patch::required")]
+    #[validate(length(min = 1, max = 200), custom(function = "crate::rules::text"))]
+    pub display_name: Option<String>,
+    /// Service tier, a code of the bank's.
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 32)]
+    #[serde(default, deserialize_with = "patch::nullable")]
+    #[validate(length(min = 1, max = 32), custom(function = "kehu_kernel::check::code"))]
+    pub tier: Option<Option<String>>,
+    /// The branch that keeps the customer.
+    #[schema(value_type = Option<BranchId>)]
+    #[serde(default, deserialize_with = "patch::nullable")]
+    pub home_branch_id: Option<Option<BranchId>>,
+    /// Language in which it wants to be addressed.
+    #[schema(value_type = Option<PreferredLanguage>)]
+    #[serde(default, deserialize_with = "patch::nullable")]
+    pub preferred_language: Option<Option<PreferredLanguage>>,
+    /// Way on which it wants to be reached.
+    #[schema(value_type = Option<PreferredChannel>)]
+    #[serde(default, deserialize_with = "patch::nullable")]
+    pub preferred_channel: Option<Option<PreferredChannel>>,
+    /// Credit risk, a grade of the bank's scale.
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 32)]
+    #[serde(default, deserialize_with = "patch::nullable")]
+    #[validate(length(min = 1, max = 32))]
+    pub credit_rating: Option<Option<String>>,
+    /// Market risk, a grade of the bank's scale.
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 32)]
+    #[serde(default, deserialize_with = "patch::nullable")]
+    #[validate(length(min = 1, max = 32))]
+    pub market_rating: Option<Option<String>>,
+    /// Operational risk, a grade of the bank's scale.
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 32)]
+    #[serde(default, deserialize_with = "patch::nullable")]
+    #[validate(length(min = 1, max = 32))]
+    pub operational_rating: Option<Option<String>>,
+    /// The day as of which the ratings hold.
+    #[schema(value_type = Option<Date>)]
+    #[serde(default, deserialize_with = "patch::nullable")]
+    pub rated_on: Option<Option<Date>>,
+    /// Whether fraud is suspected.
+    #[serde(default, deserialize_with = "patch::required")]
+    pub fraud_flag: Option<bool>,
+    /// When a person died; not in the future.
+    #[schema(value_type = Option<Date>)]
+    #[serde(default, deserialize_with = "patch::nullable")]
+    pub deceased_on: Option<Option<Date>>,
+    /// When the record is due to be checked with the customer.
+    #[schema(value_type = Option<Date>)]
+    #[serde(default, deserialize_with = "patch::nullable")]
+    pub review_due_on: Option<Option<Date>>,
+    /// Changes to the profile of a personal customer.
+    #[serde(default, deserialize_with = "patch::required")]
+    #[validate(nested)]
+    pub personal: Option<PersonalProfilePatch>,
+    /// Changes to the profile of a corporate or government customer.
+    #[serde(default, deserialize_with = "patch::required")]
+    #[validate(nested)]
+    pub organisation: Option<OrganisationProfilePatch>,
+}
+
+/// Changes a customer that still has the version the caller saw. Every changed value is kept in the history.
+///
+/// # Errors
+/// [`Error::NotFound`]; [`Error::Invalid`]; [`Error::PreconditionFailed`].
+pub fn update(tx: &mut Tx<'_>, actor: &Actor, id: CustomerId, version: i64, patch: CustomerPatch) -> Result<Customer> {
+    let row = scope::lock(tx, actor, Action::CustomerWrite, id)?;
+    if row.version != version {
+        return Err(Error::PreconditionFailed { current: row.version });
+    }
+    if let Some(Some(branch)) = patch.home_branch_id {
+        create::check_home(tx, &actor.allow(Action::CustomerWrite)?, branch)?;
+    }
+    let testimony = Testimony { source: None, observed_at: tx.now, confidence: BasisPoints::WHOLE, recorded_by: &actor.subject };
+    let row = Whole::load(tx, row)?.change(tx, actor, patch, &testimony)?;
+    present::disclose_row(tx, actor, row)
+}
+
+/// Takes over what a source says of a customer that is known, as far as its word counts.
+///
+/// # Errors
+/// [`Error::Invalid`] when the record is of another kind, or breaks a rule together with what is known.
+pub(crate) fn merge_record(
+    tx: &mut Tx<'_>,
+    actor: &Actor,
+    source: &Source,
+    id: CustomerId,
+    record: &CustomerRecord,
+    new: NewCustomer,
+) -> Result<()> {
+    scope::hold(tx, id)?;
+    let row: CustomerRow = customers::table.find(id).select(CustomerRow::as_select()).first(&mut tx.db)?;
+    if new.kind != row.kind {
+        return Err(Error::invalid("/kind", "other_kind", format!("This customer is {}.", row.kind)));
+    }
+    let whole = Whole::load(tx, row)?;
+    let said = said(record, &new)?;
+    let changes: Vec<Change> = history::changes(&whole.values()?, &said);
+    let (taken, yielded) = history::weigh(tx, id, changes, source.precedence(crate::feed::PROFILE))?;
+    let testimony = Testimony {
+        source: Some(&source.code),
+        observed_at: record.observed_at.unwrap_or(tx.now),
+        confidence: record.confidence_bp.unwrap_or(BasisPoints::WHOLE),
+        recorded_by: &actor.subject,
+    };
+    history::note(tx, id, &yielded, &testimony)?;
+    identity::add_unknown(tx, id, new.identities, &source.code)?;
+    contact_point::add_unknown(tx, id, new.contact_points)?;
+    let patch = patch_of(whole.row.kind, taken)?;
+    whole.change(tx, actor, patch, &testimony)?;
+    Ok(())
+}
+
+/// What a record says, by the names of the history; what it leaves out is left out.
+fn said(record: &CustomerRecord, new: &NewCustomer) -> Result<Map<String, Value>> {
+    let mut said = Map::new();
+    let profile = match (&new.personal, &new.organisation) {
+        (Some(personal), _) => serde_json::to_value(personal),
+        (_, Some(organisation)) => serde_json::to_value(organisation),
+        _ => Ok(Value::Null),
+    };
+    if let Value::Object(fields) = profile.map_err(Error::internal)? {
+        said.extend(fields);
+    }
+    // Names that stand in for missing ones say nothing.
+    if record.full_name.is_none() && (record.family_name.is_none() || record.given_name.is_none()) {
+        said.shift_remove("full_name");
+    }
+    if record.legal_name.is_none() {
+        said.shift_remove("legal_name");
+    }
+    let own = json!({
+        "display_name": new.display_name, "tier": new.tier, "home_branch_id": new.home_branch_id,
+        "preferred_language": new.preferred_language, "preferred_channel": new.preferred_channel,
+    });
+    if let Value::Object(fields) = own {
+        said.extend(fields);
+    }
+    said.retain(|_, value| !value.is_null() && value.as_array().is_none_or(|items| !items.is_empty()));
+    Ok(said)
+}
+
+/// The changes as the patch that makes them.
+fn patch_of(kind: CustomerKind, changes: Vec<Change>) -> Result<CustomerPatch> {
+    const OWN: [&str; 5] = ["display_name", "tier", "home_branch_id", "preferred_language", "preferred_channel"];
+    let (own, profile): (Vec<Change>, Vec<Change>) = changes.into_iter().partition(|change| OWN.contains(&change.field.as_str()));
+    let fields = |changes: Vec<Change>| changes.into_iter().map(|change| (change.field, change.after)).collect::<Map<_, _>>();
+    let mut patch = fields(own);
+    if !profile.is_empty() {
+        let name = if kind == CustomerKind::Personal { "personal" } else { "organisation" };
+        patch.insert(name.to_owned(), Value::Object(fields(profile)));
+    }
+    serde_json::from_value(Value::Object(patch)).map_err(Error::internal)
+}
+
+/// A customer with its profile.
+struct Whole {
+    row: CustomerRow,
+    personal: Option<PersonalProfile>,
+    organisation: Option<OrganisationProfile>,
+}
+
+impl Whole {
+    fn load(tx: &mut Tx<'_>, row: CustomerRow) -> Result<Self> {
+        let personal = personal_profiles::table.find(row.id).select(PersonalProfile::as_select());
+        let organisation = organisation_profiles::table.find(row.id).select(OrganisationProfile::as_select());
+        Ok(Self {
+            personal: personal.first(&mut tx.db).optional()?,
+            organisation: organisation.first(&mut tx.db).optional()?,
+            row,
+        })
+    }
+
+    fn values(&self) -> Result<Map<String, Value>> {
+        history::values(&self.row, self.personal.as_ref(), self.organisation.as_ref())
+    }
+
+    /// Applies a patch, checks the whole, writes it and keeps the changes. Nothing changed, nothing written.
+    fn change(mut self, tx: &mut Tx<'_>, actor: &Actor, patch: CustomerPatch, testimony: &Testimony<'_>) -> Result<CustomerRow> {
+        let before = self.values()?;
+        let review_due_on = self.row.review_due_on;
+        self.apply(patch, tx)?;
+        let changes = history::changes(&before, &self.values()?);
+        if changes.is_empty() && review_due_on == self.row.review_due_on {
+            return Ok(self.row);
+        }
+        self.row.version += 1;
+        self.row.updated_at = tx.now;
+        diesel::update(customers::table.find(self.row.id)).set(&self.row).execute(&mut tx.db)?;
+        if let Some(profile) = &self.personal {
+            diesel::update(personal_profiles::table.find(self.row.id)).set(profile).execute(&mut tx.db)?;
+        }
+        if let Some(profile) = &self.organisation {
+            diesel::update(organisation_profiles::table.find(self.row.id)).set(profile).execute(&mut tx.db)?;
+        }
+        history::keep(tx, &self.row, &changes, testimony)?;
+        quality::refresh(tx, self.row.id)?;
+        let fields: Vec<&str> = changes.iter().map(|change| change.field.as_str()).collect();
+        let event = NewEvent::new("customer.updated", self.row.id, json!({ "fields": fields, "source": testimony.source }));
+        tx.emit(actor, event.of_customer(self.row.id));
+        Ok(customers::table.find(self.row.id).select(CustomerRow::as_select()).first(&mut tx.db)?)
+    }
+
+    fn apply(&mut self, patch: CustomerPatch, tx: &Tx<'_>) -> Result<()> {
+        let mut faults = Vec::new();
+        let today = tx.now.date();
+        let old_name = self.name().map(str::to_owned);
+        let row = &mut self.row;
+        take_over!(row, patch; tier, home_branch_id, preferred_language, preferred_channel, credit_rating, market_rating,
+            operational_rating, rated_on, fraud_flag, deceased_on, review_due_on);
+        match (patch.personal, &mut self.personal) {
+            (Some(change), Some(profile)) => profile.apply(change, tx.now),
+            (Some(_), None) => return Err(Error::invalid("/personal", "other_kind", "This customer has no such profile.")),
+            _ => {}
+        }
+        match (patch.organisation, &mut self.organisation) {
+            (Some(change), Some(profile)) => profile.apply(change, tx.now),
+            (Some(_), None) => return Err(Error::invalid("/organisation", "other_kind", "This customer has no such profile.")),
+            _ => {}
+        }
+        // A display name that was the profile's follows it.
+        let follows = old_name.as_deref() == Some(self.row.display_name.as_str());
+        let followed = self.name().filter(|_| follows).map(str::to_owned);
+        if let Some(name) = patch.display_name.or(followed) {
+            self.row.display_name = name;
+        }
+        if let Some(profile) = &self.personal {
+            create::check_birth_date(profile.birth_date, today, &mut faults);
+        }
+        if let Some(profile) = &self.organisation {
+            create::check_founding(profile.founded_on, today, &mut faults);
+            create::check_codes(profile.unified_social_credit_code.as_deref(), profile.lei.as_deref(), &mut faults);
+            create::check_capital(profile.registered_capital.into(), &mut faults);
+        }
+        create::check_death(&self.row, self.personal.as_ref(), today, &mut faults);
+        if faults.is_empty() { Ok(()) } else { Err(Error::Invalid(faults)) }
+    }
+
+    fn name(&self) -> Option<&str> {
+        let personal = self.personal.as_ref().map(|profile| profile.full_name.as_str());
+        personal.or_else(|| self.organisation.as_ref().map(|profile| profile.legal_name.as_str()))
+    }
+}
