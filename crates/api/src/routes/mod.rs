@@ -13,17 +13,13 @@ pub fn configure(config: &mut ServiceConfig<'_>) {
 
 fn v1(config: &mut ServiceConfig<'_>) {
     config
-<<<<<<< HEAD
-        .service(scope("/branches").configure(organization::branch::configure))
-        .service(scope("/clients").configure(api::client::configure))
-        .service(scope("/jobs").configure(api::job::configure))
-        .service(scope("/oauth").configure(api::oauth::configure));
-=======
         .service(scope("/me").configure(organization::access::configure_me))
         .service(scope("/access").configure(organization::access::configure))
         .service(scope("/branches").configure(organization::branch::configure))
+        .service(scope("/clients").configure(api::client::configure))
+        .service(scope("/jobs").configure(api::job::configure))
+        .service(scope("/oauth").configure(api::oauth::configure))
+        .service(scope("/roles").configure(organization::role::configure))
         .service(scope("/staff").configure(organization::staff::configure))
-        .service(scope("/teams").configure(organization::team::configure))
-        .service(scope("/roles").configure(organization::role::configure));
->>>>>>> cf6a8de (Routes of staff, teams, roles and access)
+        .service(scope("/teams").configure(organization::team::configure));
 }
