@@ -10,6 +10,7 @@ mod doctor;
 mod keys;
 mod migrate;
 mod serve;
+mod token;
 
 #[derive(Parser)]
 #[command(name = "kehu", version, about = "Kehu, a headless bank CRM")]
@@ -75,6 +76,8 @@ enum Command {
     /// Keys of encrypted fields.
     #[command(subcommand)]
     Keys(keys::KeysCommand),
+    /// Print a token for trying, signed with the shared secret.
+    Token(token::TokenOptions),
     /// Print the OpenAPI document.
     Openapi,
 }
@@ -100,6 +103,7 @@ fn dispatch(cli: Cli) -> Result<()> {
         Command::Doctor => doctor::run(&cli.database),
         Command::Audit(command) => audit::run(&cli.database, &command),
         Command::Keys(command) => keys::run(&cli.database, &command),
+        Command::Token(options) => token::run(options),
         Command::Openapi => print(&crate::openapi::text()),
     }
 }
