@@ -70,12 +70,17 @@ fn media_type(request: &HttpRequest) -> Result<(), Problem> {
 /// # Errors
 /// 400 when it is no JSON, 422 with pointers when it breaks rules.
 pub fn read_json<T: DeserializeOwned + Validate>(body: &[u8]) -> Result<T, Problem> {
+    // serde would take an array for an object, its items for the fields in their order.
+    if body.trim_ascii_start().first() == Some(&b'[') {
+        return Err(Error::invalid("", "invalid_value", "expected an object").into());
+    }
     let mut reader = serde_json::Deserializer::from_slice(body);
     let value: T = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         let path = pointer(error.path());
         let cause = error.into_inner();
         if cause.is_data() {
-            Error::invalid(path, "invalid_value", sentence(&cause)).into()
+            let message = sentence(&cause);
+            Error::invalid(format!("{path}{}", field_of(&message)), "invalid_value", message).into()
         } else {
             Problem::malformed(sentence(&cause))
         }
@@ -92,6 +97,12 @@ fn sentence(error: &serde_json::Error) -> String {
         Some((message, _)) if error.is_data() => message.to_owned(),
         _ => text,
     }
+}
+
+/// The field that a message is about, where it is not on the path: one that is missing or stands twice.
+fn field_of(message: &str) -> String {
+    let named = message.strip_prefix("missing field `").or_else(|| message.strip_prefix("duplicate field `"));
+    named.and_then(|rest| rest.split('`').next()).map(|field| format!("/{}", escape(field))).unwrap_or_default()
 }
 
 fn pointer(path: &serde_path_to_error::Path) -> String {
@@ -256,5 +267,52 @@ impl FromRequest for Caller {
             let gate = gate.ok_or_else(|| Problem::new(StatusCode::INTERNAL_SERVER_ERROR))?;
             gate.admit(&request).await.map(Self)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Debug, Deserialize, Validate)]
+    #[serde(deny_unknown_fields)]
+    struct Outer {
+        #[validate(length(max = 3))]
+        name: String,
+        #[validate(nested)]
+        inner: Vec<Inner>,
+    }
+
+    #[derive(Debug, Deserialize, Validate)]
+    #[serde(deny_unknown_fields)]
+    struct Inner {
+        #[validate(range(min = 1))]
+        count: i32,
+    }
+
+    fn refusal(body: &str) -> (u16, Vec<String>) {
+        let problem = read_json::<Outer>(body.as_bytes()).unwrap_err();
+        (problem.status, problem.errors.into_iter().map(|error| error.pointer).collect())
+    }
+
+    #[test]
+    fn every_refusal_points_at_its_field() {
+        for (body, status, pointers) in [
+            (r#"{"name":"a","inner":[{"count":"x"}]}"#, 422, vec!["/inner/0/count"]),
+            (r#"{"name":"a","inner":[{"count":1,"a/b":2}]}"#, 422, vec!["/inner/0/a~1b"]),
+            (r#"{"name":"a","name":"b","inner":[]}"#, 422, vec!["/name"]),
+            (r#"{"inner":[{"count":1}]}"#, 422, vec!["/name"]),
+            (r#"{"name":"a","inner":[{}]}"#, 422, vec!["/inner/0/count"]),
+            (r#"{"name":"long name","inner":[{"count":1},{"count":0}]}"#, 422, vec!["/inner/1/count", "/name"]),
+            (r#"["a",[]]"#, 422, vec![""]),
+            (r#"{"name":"a""#, 400, vec![]),
+            (r#"{"name":"a","inner":[]} x"#, 400, vec![]),
+        ] {
+            assert_eq!(refusal(body), (status, pointers.into_iter().map(String::from).collect()), "{body}");
+        }
+        let sound: Outer = read_json(r#" {"name":"客户","inner":[{"count":1}]} "#.as_bytes()).unwrap();
+        assert_eq!((sound.name.as_str(), sound.inner.len(), sound.inner[0].count), ("客户", 1, 1));
     }
 }

@@ -40,11 +40,8 @@ pub(crate) struct TokenOptions {
 }
 
 pub(crate) fn run(options: TokenOptions) -> Result<()> {
-    let config = AuthConfig {
-        issuer: options.jwt_issuer,
-        audience: options.jwt_audience,
-        ..AuthConfig::new(options.jwt_secret, None)
-    };
+    let config =
+        AuthConfig { issuer: options.jwt_issuer, audience: options.jwt_audience, ..AuthConfig::new(options.jwt_secret, None) };
     let request = TokenRequest {
         role: options.role,
         staff: options.staff,
