@@ -25,6 +25,7 @@ use crate::{extract::IfMatchHeader, problem::Problem};
         (name = "clients", description = "Machine clients and their tokens."),
         (name = "jobs", description = "Background jobs: progress, result, cancellation."),
         (name = "access", description = "Who the caller is, what they may do, and why."),
+        (name = "assignments", description = "Who looks after which customer, and since when."),
         (name = "branches", description = "The branch tree of the bank: five levels from head office to outlet."),
         (name = "staff", description = "The people of the bank, where they work and which roles they hold."),
         (name = "teams", description = "People who reach each other's customers where a role reaches the team."),

@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod actor;
+pub mod assignment;
 pub mod branch;
 mod check;
 pub mod feed;

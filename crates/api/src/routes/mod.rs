@@ -15,6 +15,7 @@ fn v1(config: &mut ServiceConfig<'_>) {
     config
         .service(scope("/me").configure(organization::access::configure_me))
         .service(scope("/access").configure(organization::access::configure))
+        .service(scope("/assignments").configure(organization::assignment::configure))
         .service(scope("/branches").configure(organization::branch::configure))
         .service(scope("/clients").configure(api::client::configure))
         .service(scope("/jobs").configure(api::job::configure))

@@ -10,6 +10,7 @@ mod postgres;
 pub mod sql;
 mod sqlite;
 mod tx;
+mod within;
 
 use std::{
     sync::{Arc, mpsc},
@@ -22,6 +23,7 @@ pub use also::{Also, with_each_write};
 pub use connect::{Backend, Conn};
 pub use db::{Db, MultiBackend, MultiRawValue};
 pub use tx::Tx;
+pub use within::{Within, within};
 
 use crate::{
     Error, Result,
