@@ -8,10 +8,12 @@ mod contact_point;
 mod customer;
 mod identity;
 mod known;
+mod relation;
 
 pub use contact_point::ContactPointRecord;
 pub use customer::CustomerRecord;
 pub use identity::IdentityRecord;
+pub use relation::RelationRecord;
 
 /// The feed of contact points.
 pub mod contact_points {
@@ -26,6 +28,11 @@ pub mod customers {
 /// The feed of identities.
 pub mod identities {
     pub use super::identity::apply;
+}
+
+/// The feed of relations.
+pub mod relations {
+    pub use super::relation::apply;
 }
 
 /// Class of attributes under which sources give the precedence of profile values.

@@ -1,0 +1,187 @@
+//! Who is this? Customers by a phone number, an e-mail address or the number of a document.
+
+use std::collections::HashMap;
+
+use diesel::{ExpressionMethods, QueryDsl, RunQueryDsl, SelectableHelper};
+use kehu_kernel::{
+    Action, Actor, Conn, Error, Result,
+    access::Reach,
+    schema::{contact_points, customers, identities},
+    text_enum,
+};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use validator::Validate;
+
+use crate::{
+    Customer, CustomerId, CustomerRow,
+    contact_point::{ContactPoint, ContactPointKind, normalise},
+    identity::{Identity, NUMBER, VerificationState},
+    of_visible, present,
+    rules::identity_number,
+};
+
+/// How many answers a lookup gives at most.
+const MOST: usize = 20;
+
+text_enum! {
+    /// How well a customer fits what was looked up.
+    pub enum LookupMatch {
+        /// This customer and no other.
+        Exact = "exact",
+        /// Others fit as well, or the contact point is known to be shared.
+        Shared = "shared",
+        /// It was this customer's once, or nobody has verified it.
+        Maybe = "maybe",
+    }
+}
+
+/// What to look up: exactly one of the fields.
+#[derive(Clone, Debug, Deserialize, ToSchema, Validate)]
+#[serde(deny_unknown_fields)]
+pub struct CustomerLookup {
+    /// A phone number, as people write it.
+    #[schema(example = "138 0013 8000", min_length = 1, max_length = 64)]
+    #[validate(length(min = 1, max = 64))]
+    pub phone: Option<String>,
+    /// Where a phone number without country code belongs, ISO 3166-1 alpha-2; CN unless given.
+    #[schema(example = "CN", min_length = 2, max_length = 2, pattern = "^[A-Z]{2}$")]
+    #[validate(custom(function = "crate::rules::country"))]
+    pub country: Option<String>,
+    /// An e-mail address.
+    #[schema(example = "li.na@example.com", min_length = 1, max_length = 254)]
+    #[validate(length(min = 1, max = 254))]
+    pub email: Option<String>,
+    /// The number of an identity document of any type, as people write it.
+    #[schema(example = "11010519491231002X", min_length = 1, max_length = 64)]
+    #[validate(length(min = 1, max = 64))]
+    pub identity_number: Option<String>,
+}
+
+/// A customer that fits, and how well.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct LookupHit {
+    /// The customer, without sensitive fields.
+    pub customer: Customer,
+    /// How well it fits.
+    #[serde(rename = "match")]
+    pub fit: LookupMatch,
+    /// Why, in words.
+    #[schema(example = "the phone number is this customer's alone", max_length = 200)]
+    pub reason: String,
+}
+
+/// The customers that fit, best first.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct LookupResult {
+    /// At most 20 customers.
+    #[schema(max_items = 20)]
+    pub items: Vec<LookupHit>,
+}
+
+/// One fact that led to a customer.
+struct Trace {
+    customer: CustomerId,
+    fit: LookupMatch,
+    reason: &'static str,
+}
+
+/// Looks customers up, within the actor's reach.
+///
+/// # Errors
+/// [`Error::Forbidden`] without `customer.read`; [`Error::Invalid`] unless exactly one thing is looked up.
+pub fn lookup(conn: &mut Conn, actor: &Actor, what: &CustomerLookup) -> Result<LookupResult> {
+    let reach = actor.allow(Action::CustomerRead)?;
+    let traces = match (&what.phone, &what.email, &what.identity_number) {
+        (Some(phone), None, None) => by_contact(conn, &reach, ContactPointKind::Phone, phone, what.country.as_deref(), "/phone")?,
+        (None, Some(email), None) => by_contact(conn, &reach, ContactPointKind::Email, email, None, "/email")?,
+        (None, None, Some(number)) => by_identity(conn, &reach, number)?,
+        _ => return Err(Error::invalid("", "exactly_one", "Look up exactly one of phone, email and identity_number.")),
+    };
+    ranked(conn, actor, traces)
+}
+
+/// Makes hits of traces, best first. Several customers that fit exactly share what was looked up.
+fn ranked(conn: &mut Conn, actor: &Actor, traces: Vec<Trace>) -> Result<LookupResult> {
+    let mut best: HashMap<CustomerId, Trace> = HashMap::new();
+    for trace in traces {
+        let known = best.get(&trace.customer).is_some_and(|known| known.fit <= trace.fit);
+        if !known {
+            best.insert(trace.customer, trace);
+        }
+    }
+    let mut traces: Vec<Trace> = best.into_values().collect();
+    let several = traces.iter().filter(|trace| trace.fit != LookupMatch::Maybe).count() > 1;
+    for trace in traces.iter_mut().filter(|trace| several && trace.fit == LookupMatch::Exact) {
+        trace.fit = LookupMatch::Shared;
+        trace.reason = "several customers have it";
+    }
+    traces.sort_by_key(|trace| (trace.fit, trace.customer));
+    traces.truncate(MOST);
+    let ids: Vec<CustomerId> = traces.iter().map(|trace| trace.customer).collect();
+    let rows: Vec<CustomerRow> =
+        customers::table.filter(customers::id.eq_any(ids)).select(CustomerRow::as_select()).load(&mut conn.db)?;
+    let mut shown: HashMap<CustomerId, Customer> =
+        present::many(conn, actor, rows, false)?.into_iter().map(|customer| (customer.id, customer)).collect();
+    let hit = |trace: Trace| {
+        Some(LookupHit { customer: shown.remove(&trace.customer)?, fit: trace.fit, reason: trace.reason.to_owned() })
+    };
+    Ok(LookupResult { items: traces.into_iter().filter_map(hit).collect() })
+}
+
+fn by_contact(
+    conn: &mut Conn,
+    reach: &Reach,
+    kind: ContactPointKind,
+    value: &str,
+    country: Option<&str>,
+    pointer: &str,
+) -> Result<Vec<Trace>> {
+    let normalised = normalise(kind, value, country).map_err(|message| Error::invalid(pointer, kind.as_str(), message))?;
+    let points: Vec<ContactPoint> = contact_points::table
+        .filter(contact_points::kind.eq(kind))
+        .filter(contact_points::normalised.eq(normalised))
+        .filter(of_visible(contact_points::customer_id, reach))
+        .order(contact_points::id)
+        .limit(200)
+        .select(ContactPoint::as_select())
+        .load(&mut conn.db)?;
+    let today = conn.now.date();
+    Ok(points
+        .into_iter()
+        .map(|point| {
+            let (fit, reason) = if point.valid_to.is_some_and(|to| to <= today) {
+                (LookupMatch::Maybe, "it was this customer's once")
+            } else if point.shared {
+                (LookupMatch::Shared, "it is known to be shared")
+            } else {
+                (LookupMatch::Exact, "it is this customer's alone")
+            };
+            Trace { customer: point.customer_id, fit, reason }
+        })
+        .collect())
+}
+
+fn by_identity(conn: &mut Conn, reach: &Reach, number: &str) -> Result<Vec<Trace>> {
+    let indexes: Vec<Vec<u8>> =
+        identity_number::candidates(number).iter().map(|number| conn.keys.blind_index(NUMBER, number)).collect();
+    let found: Vec<Identity> = identities::table
+        .filter(identities::number_index.eq_any(indexes))
+        .filter(of_visible(identities::customer_id, reach))
+        .order(identities::id)
+        .limit(200)
+        .select(Identity::as_select())
+        .load(&mut conn.db)?;
+    Ok(found
+        .into_iter()
+        .map(|identity| {
+            let (fit, reason) = match (identity.ended_at, identity.verification.state) {
+                (Some(_), _) => (LookupMatch::Maybe, "the document was ended"),
+                (None, VerificationState::Verified) => (LookupMatch::Exact, "the document is verified"),
+                (None, VerificationState::Unverified) => (LookupMatch::Maybe, "nobody has verified the document"),
+                (None, VerificationState::Failed) => (LookupMatch::Maybe, "the document failed its check"),
+            };
+            Trace { customer: identity.customer_id, fit, reason }
+        })
+        .collect())
+}

@@ -1,0 +1,210 @@
+//! Reading the history of a customer: values of fields, and moves of status and stage, newest first.
+
+use diesel::{BoolExpressionMethods, ExpressionMethods, NullableExpressionMethods, QueryDsl, RunQueryDsl, SelectableHelper};
+use kehu_kernel::{
+    Action, Actor, AnyId, BasisPoints, Conn, Error, Instant, Page, PageParams, Result, Tx,
+    access::ActorKind,
+    audit::{self, Access},
+    json::Json,
+    schema::{attribute_history, customer_transitions},
+    store::MultiBackend,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::{IntoParams, ToSchema};
+
+use crate::{CustomerId, history::Belief, present, profile, scope, transition::Axis, transition::Passage};
+
+/// One value that a field had.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct CustomerHistoryEntry {
+    /// Identifier of the entry.
+    pub id: AnyId,
+    /// Name of the field, as in the profile or in the customer.
+    #[schema(example = "employer", max_length = 64)]
+    pub field: String,
+    /// The value; null when there was none, and for sensitive fields that the caller may not see.
+    #[schema(value_type = Option<Value>)]
+    pub value: Value,
+    /// Code of the source system that said so; null when a person did.
+    #[schema(max_length = 32)]
+    pub source_system: Option<String>,
+    /// When the source observed it.
+    pub observed_at: Instant,
+    /// Since when it was believed.
+    pub valid_from: Instant,
+    /// Until when it was believed; null while it is. Equal to `valid_from` for what a source said
+    /// without being believed, because a better one knows otherwise.
+    pub valid_to: Option<Instant>,
+    /// How long it was believed; null while it is.
+    #[schema(minimum = 0)]
+    pub duration_seconds: Option<i64>,
+    /// How sure the source was.
+    pub confidence_bp: BasisPoints,
+    /// Why status or stage changed; null for other fields.
+    #[schema(max_length = 500)]
+    pub reason: Option<String>,
+    /// Who recorded it.
+    #[schema(max_length = 128)]
+    pub recorded_by: String,
+}
+
+/// Filters of the history.
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub struct CustomerHistoryFilter {
+    /// Only this field: a field of the profile or of the customer, `status` and `life_cycle_stage` included.
+    #[param(max_length = 64, example = "employer")]
+    pub field: Option<String>,
+    /// Only what was believed at this instant.
+    pub at: Option<Instant>,
+}
+
+/// The history of a customer, newest first, without values of sensitive fields.
+///
+/// # Errors
+/// [`Error::NotFound`] when the customer is out of sight; [`Error::Invalid`] for an unknown field or a bad page request.
+pub fn list(
+    conn: &mut Conn,
+    actor: &Actor,
+    customer: CustomerId,
+    filter: &CustomerHistoryFilter,
+    params: &PageParams,
+) -> Result<Page<CustomerHistoryEntry>> {
+    let page = read(conn, actor, customer, filter, params)?;
+    let itself = actor.kind == ActorKind::Customer;
+    Ok(page.map(|entry| if hidden(&entry.field, itself) { CustomerHistoryEntry { value: Value::Null, ..entry } } else { entry }))
+}
+
+/// As [`list`], with values of sensitive fields when the actor may see them; that is recorded.
+///
+/// # Errors
+/// As [`list`].
+pub fn disclose(
+    tx: &mut Tx<'_>,
+    actor: &Actor,
+    customer: CustomerId,
+    filter: &CustomerHistoryFilter,
+    params: &PageParams,
+) -> Result<Page<CustomerHistoryEntry>> {
+    if !present::shows_sensitive(actor) || actor.kind == ActorKind::Customer {
+        return list(tx, actor, customer, filter, params);
+    }
+    let page = read(tx, actor, customer, filter, params)?;
+    let mut fields: Vec<&str> =
+        page.items.iter().map(|entry| entry.field.as_str()).filter(|field| profile::is_sensitive(field)).collect();
+    fields.sort_unstable();
+    fields.dedup();
+    if !fields.is_empty() {
+        let access = Access {
+            customer_id: Some(customer.cast()),
+            resource: "customer_history",
+            resource_id: customer.cast(),
+            action: Action::CustomerRead.as_str(),
+            fields: &fields,
+        };
+        audit::record(tx, actor, access)?;
+    }
+    Ok(page)
+}
+
+/// Sensitive fields, and for customers themselves what the bank thinks of them.
+fn hidden(field: &str, itself: bool) -> bool {
+    profile::is_sensitive(field) || (itself && field == "fraud_flag")
+}
+
+fn read(
+    conn: &mut Conn,
+    actor: &Actor,
+    customer: CustomerId,
+    filter: &CustomerHistoryFilter,
+    params: &PageParams,
+) -> Result<Page<CustomerHistoryEntry>> {
+    scope::require(conn, actor, Action::CustomerRead, customer)?;
+    let window = params.window::<AnyId>(&conn.keys, &format!("history/{customer}?{filter:?}"))?;
+    let axis = filter.field.as_deref().map(str::parse::<Axis>);
+    // Ids sort by the time of recording, in both tables: the page is the head of the two merged.
+    let mut entries: Vec<CustomerHistoryEntry> = Vec::new();
+    if !matches!(axis, Some(Err(()))) {
+        entries = moves(conn, customer, axis.and_then(Result::ok), filter.at)?;
+    }
+    let mut total = i64::try_from(entries.len()).map_err(Error::internal)?;
+    entries.retain(|entry| window.after.is_none_or(|before| entry.id < before));
+    if !matches!(axis, Some(Ok(_))) {
+        if window.include_total {
+            total += values(customer, filter).count().get_result::<i64>(&mut conn.db)?;
+        }
+        let mut query =
+            values(customer, filter).order(attribute_history::id.desc()).limit(window.fetch()).select(Belief::as_select());
+        if let Some(before) = window.after {
+            query = query.filter(attribute_history::id.lt(before));
+        }
+        let rows: Vec<Belief> = query.load(&mut conn.db)?;
+        entries.extend(rows.into_iter().map(Into::into));
+    }
+    entries.sort_by_key(|entry: &CustomerHistoryEntry| std::cmp::Reverse(entry.id));
+    window.page(&conn.keys, entries, window.include_total.then_some(total), |entry| entry.id)
+}
+
+/// The moves of a customer that held at an instant; they are few.
+fn moves(conn: &mut Conn, customer: CustomerId, axis: Option<Axis>, at: Option<Instant>) -> Result<Vec<CustomerHistoryEntry>> {
+    let mut query = customer_transitions::table.filter(customer_transitions::customer_id.eq(customer)).into_boxed();
+    if let Some(axis) = axis {
+        query = query.filter(customer_transitions::axis.eq(axis));
+    }
+    let rows: Vec<Passage> = query.select(Passage::as_select()).load(&mut conn.db)?;
+    let held =
+        |entry: &CustomerHistoryEntry| at.is_none_or(|at| entry.valid_from <= at && entry.valid_to.is_none_or(|to| at < to));
+    Ok(rows.into_iter().map(Into::into).filter(held).collect())
+}
+
+fn values<'a>(customer: CustomerId, filter: &CustomerHistoryFilter) -> attribute_history::BoxedQuery<'a, MultiBackend> {
+    let mut query = attribute_history::table.filter(attribute_history::customer_id.eq(customer)).into_boxed();
+    if let Some(field) = &filter.field {
+        query = query.filter(attribute_history::field.eq(field.clone()));
+    }
+    if let Some(at) = filter.at {
+        let lasts = attribute_history::valid_to.is_null().or(attribute_history::valid_to.assume_not_null().gt(at));
+        query = query.filter(attribute_history::valid_from.le(at).and(lasts));
+    }
+    query
+}
+
+impl From<Belief> for CustomerHistoryEntry {
+    fn from(belief: Belief) -> Self {
+        let Json(value) = belief.value;
+        Self {
+            id: belief.id,
+            field: belief.field,
+            value,
+            source_system: belief.source_system,
+            observed_at: belief.observed_at,
+            valid_from: belief.valid_from,
+            valid_to: belief.valid_to,
+            duration_seconds: belief.valid_to.map(|to| to.seconds() - belief.valid_from.seconds()),
+            confidence_bp: belief.confidence_bp,
+            reason: None,
+            recorded_by: belief.recorded_by,
+        }
+    }
+}
+
+impl From<Passage> for CustomerHistoryEntry {
+    fn from(passage: Passage) -> Self {
+        let lasted = |seconds: i64| std::time::Duration::from_secs(u64::try_from(seconds).unwrap_or(0));
+        Self {
+            id: passage.id,
+            field: passage.axis.as_str().to_owned(),
+            value: Value::String(passage.to_value),
+            source_system: None,
+            observed_at: passage.entered_at,
+            valid_from: passage.entered_at,
+            valid_to: passage.left_seconds.map(|seconds| passage.entered_at.plus(lasted(seconds))),
+            duration_seconds: passage.left_seconds,
+            confidence_bp: BasisPoints::WHOLE,
+            reason: Some(passage.reason),
+            recorded_by: passage.changed_by,
+        }
+    }
+}
