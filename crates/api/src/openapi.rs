@@ -23,6 +23,10 @@ use crate::{extract::IfMatchHeader, problem::Problem};
     servers((url = "/", description = "This server, in production or locally")),
     tags(
         (name = "clients", description = "Machine clients and their tokens."),
+        (name = "customers", description = "Customers with their profiles: found, created, changed, moved on, and their past."),
+        (name = "identities", description = "Identity documents of customers: numbers encrypted, shown masked."),
+        (name = "contact-points", description = "How customers are reached: phones, e-mail and postal addresses."),
+        (name = "relations", description = "Relations between customers, and corporate trees."),
         (name = "jobs", description = "Background jobs: progress, result, cancellation."),
         (name = "access", description = "Who the caller is, what they may do, and why."),
         (name = "assignments", description = "Who looks after which customer, and since when."),

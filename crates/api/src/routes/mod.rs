@@ -4,6 +4,7 @@
 use utoipa_actix_web::{scope, service_config::ServiceConfig};
 
 pub mod api;
+pub mod customer;
 pub mod organization;
 
 /// Adds every operation under `/v1`.
@@ -18,9 +19,20 @@ fn v1(config: &mut ServiceConfig<'_>) {
         .service(scope("/assignments").configure(organization::assignment::configure))
         .service(scope("/branches").configure(organization::branch::configure))
         .service(scope("/clients").configure(api::client::configure))
+        .service(scope("/customers").configure(customers))
         .service(scope("/jobs").configure(api::job::configure))
         .service(scope("/oauth").configure(api::oauth::configure))
         .service(scope("/roles").configure(organization::role::configure))
         .service(scope("/staff").configure(organization::staff::configure))
         .service(scope("/teams").configure(organization::team::configure));
+}
+
+/// Customers, and what belongs to them, of several crates.
+fn customers(config: &mut ServiceConfig<'_>) {
+    config
+        .configure(customer::customer::configure)
+        .configure(customer::record::configure)
+        .configure(customer::identity::configure)
+        .configure(customer::contact_point::configure)
+        .configure(customer::relation::configure);
 }

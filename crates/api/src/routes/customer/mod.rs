@@ -1,0 +1,7 @@
+//! `/v1/customers` and what belongs to a customer.
+
+pub mod contact_point;
+pub mod customer;
+pub mod identity;
+pub mod record;
+pub mod relation;

@@ -1,0 +1,88 @@
+//! What is on record about a customer: history, access log, source records.
+
+use actix_web::{get, web::Data};
+use kehu_customer::{
+    Customer, CustomerId,
+    past::{self, CustomerHistoryEntry, CustomerHistoryFilter},
+    present, scope,
+    source_record::{self, SourceRecord},
+};
+use kehu_kernel::{Action, Page, PageParams, Store, audit, audit::AccessEntry};
+use serde::Deserialize;
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use crate::{
+    extract::{Caller, ListQuery, Path},
+    reply::{Answer, Reply},
+};
+
+/// The operations of this file.
+pub fn configure(config: &mut ServiceConfig<'_>) {
+    config.service(get_customer_history).service(get_customer_access_log).service(list_customer_source_records);
+}
+
+/// No filters.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Unfiltered {}
+
+/// Get a customer's history
+///
+/// What was believed when: each value of each field that has changed, and each status and stage, newest first. `at` asks
+/// what was believed at an instant. Values of sensitive fields are shown as in `get_customer`.
+#[utoipa::path(tag = "customers",
+    params(("customer_id" = CustomerId, Path, description = "Id of the customer"), CustomerHistoryFilter, PageParams),
+    responses((status = 200, description = "A page of the history", body = Page<CustomerHistoryEntry>)),
+    security(("bearer" = ["customer.read"])))]
+#[get("/{customer_id}/history")]
+async fn get_customer_history(
+    caller: Caller,
+    store: Data<Store>,
+    id: Path<Customer>,
+    query: ListQuery<CustomerHistoryFilter>,
+) -> Answer<Page<CustomerHistoryEntry>> {
+    let page = if present::shows_sensitive(&caller) {
+        store.write(move |tx| past::disclose(tx, &caller, id.0, &query.filter, &query.page)).await?
+    } else {
+        store.read(move |conn| past::list(conn, &caller, id.0, &query.filter, &query.page)).await?
+    };
+    Ok(Reply::ok(page))
+}
+
+/// Get a customer's access log
+///
+/// Who has read sensitive data of this customer, when and for which purpose, newest first.
+#[utoipa::path(tag = "customers", params(("customer_id" = CustomerId, Path, description = "Id of the customer"), PageParams),
+    responses((status = 200, description = "A page of the access log", body = Page<AccessEntry>)), security(("bearer" = ["audit.read"])))]
+#[get("/{customer_id}/access-log")]
+async fn get_customer_access_log(
+    caller: Caller,
+    store: Data<Store>,
+    id: Path<Customer>,
+    query: ListQuery<Unfiltered>,
+) -> Answer<Page<AccessEntry>> {
+    let page = store
+        .read(move |conn| {
+            scope::require(conn, &caller, Action::AuditRead, id.0)?;
+            audit::of_customer(conn, id.0, &query.page)
+        })
+        .await?;
+    Ok(Reply::ok(page))
+}
+
+/// List a customer's source records
+///
+/// Which records of which source systems tell of this customer, and how they found it, oldest first.
+#[utoipa::path(tag = "customers", params(("customer_id" = CustomerId, Path, description = "Id of the customer"), PageParams),
+    responses((status = 200, description = "A page of source records", body = Page<SourceRecord>)),
+    security(("bearer" = ["customer.read"])))]
+#[get("/{customer_id}/source-records")]
+async fn list_customer_source_records(
+    caller: Caller,
+    store: Data<Store>,
+    id: Path<Customer>,
+    query: ListQuery<Unfiltered>,
+) -> Answer<Page<SourceRecord>> {
+    let page = store.read(move |conn| source_record::list(conn, &caller, id.0, &query.page)).await?;
+    Ok(Reply::ok(page))
+}

@@ -1,0 +1,86 @@
+//! `/v1/customers/{customer_id}/relations`
+
+use actix_web::{get, post, web::Data};
+use kehu_customer::{
+    Customer, CustomerId,
+    relation::{self, NewRelation, Relation, RelationEnd, RelationFilter, RelationId},
+    tree::{self, CorporateTree},
+};
+use kehu_kernel::{Page, PageParams, Store};
+
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use crate::{
+    extract::{Caller, IfMatch, IfMatchHeader, Json, ListQuery, Path, Path2},
+    reply::{Answer, Reply},
+};
+
+/// The operations of this file.
+pub fn configure(config: &mut ServiceConfig<'_>) {
+    config
+        .service(list_customer_relations)
+        .service(create_customer_relation)
+        .service(end_customer_relation)
+        .service(get_corporate_tree);
+}
+
+/// List a customer's relations
+///
+/// Relations from both directions, each read from this customer's side, ended ones included, oldest record first.
+#[utoipa::path(tag = "relations", params(("customer_id" = CustomerId, Path, description = "Id of the customer"), RelationFilter, PageParams),
+    responses((status = 200, description = "A page of relations", body = Page<Relation>)), security(("bearer" = ["customer.read"])))]
+#[get("/{customer_id}/relations")]
+async fn list_customer_relations(
+    caller: Caller,
+    store: Data<Store>,
+    id: Path<Customer>,
+    query: ListQuery<RelationFilter>,
+) -> Answer<Page<Relation>> {
+    let page = store.read(move |conn| relation::list(conn, &caller, id.0, &query.filter, &query.page)).await?;
+    Ok(Reply::ok(page))
+}
+
+/// Record a relation
+///
+/// This customer is the `type` of the other one. A relation is stored once; the other customer reads its inverse. A company has one parent at a time and never hangs below itself; the shares of its owners never pass the whole.
+#[utoipa::path(tag = "relations", params(("customer_id" = CustomerId, Path, description = "Id of the customer")), request_body = NewRelation,
+    responses((status = 201, description = "The new relation", body = Relation)), security(("bearer" = ["customer.write"])))]
+#[post("/{customer_id}/relations")]
+async fn create_customer_relation(
+    caller: Caller,
+    store: Data<Store>,
+    id: Path<Customer>,
+    body: Json<NewRelation>,
+) -> Answer<Relation> {
+    let made = store.write(move |tx| relation::create(tx, &caller, id.0, body.0.clone())).await?;
+    Ok(Reply::created(format!("/v1/customers/{}/relations/{}", made.customer_id, made.id), made.version, made))
+}
+
+/// End a relation
+///
+/// The relation stays on record. Both customers see its end.
+#[utoipa::path(tag = "relations", params(("customer_id" = CustomerId, Path, description = "Id of the customer"), ("relation_id" = RelationId, Path, description = "Id of the relation"), IfMatchHeader),
+    request_body = RelationEnd, responses((status = 200, description = "The ended relation", body = Relation)), security(("bearer" = ["customer.write"])))]
+#[post("/{customer_id}/relations/{relation_id}/end")]
+async fn end_customer_relation(
+    caller: Caller,
+    store: Data<Store>,
+    ids: Path2<Customer, Relation>,
+    version: IfMatch,
+    body: Json<RelationEnd>,
+) -> Answer<Relation> {
+    let ended = store.write(move |tx| relation::end(tx, &caller, ids.0, ids.1, version.0, body.0.clone())).await?;
+    Ok(Reply::versioned(ended.version, ended))
+}
+
+/// Get a corporate tree
+///
+/// The tree of companies to which an organisation belongs today: the ultimate parent, everything below it, and how much of
+/// each is held directly and controlled from the top.
+#[utoipa::path(tag = "relations", params(("customer_id" = CustomerId, Path, description = "Id of the customer")),
+    responses((status = 200, description = "The tree", body = CorporateTree)), security(("bearer" = ["customer.read"])))]
+#[get("/{customer_id}/corporate-tree")]
+async fn get_corporate_tree(caller: Caller, store: Data<Store>, id: Path<Customer>) -> Answer<CorporateTree> {
+    let found = store.read(move |conn| tree::of(conn, &caller, id.0)).await?;
+    Ok(Reply::ok(found))
+}
