@@ -1,1 +1,22 @@
-//! x
+//! The bridge between customers and the accounts of the bank's systems: products, mirrored accounts, the
+//! links between customers and accounts, transactions and what is summed up from them.
+
+pub mod account;
+pub mod balance;
+pub mod feed;
+pub mod interval;
+pub mod link;
+pub mod lookup;
+pub mod number;
+pub mod portfolio;
+pub mod product;
+pub mod report;
+pub mod scope;
+pub mod standing_order;
+pub mod statement;
+pub mod transaction;
+pub mod view;
+
+pub use account::{Account, AccountId};
+pub use link::{AccountLink, AccountLinkId};
+pub use product::{Product, ProductId};

@@ -1,0 +1,36 @@
+//! The full number of an account: shown to few, and never unrecorded.
+
+use kehu_kernel::{Action, Actor, Result, Tx, audit};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::AccountId;
+use crate::number;
+
+/// The number of an account in full.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct AccountNumber {
+    /// Identifier of the account.
+    pub id: AccountId,
+    /// The number, as the source system wrote it.
+    #[schema(example = "6222021234563456", max_length = 64)]
+    pub number: String,
+}
+
+/// Shows the number of an account and records who saw it.
+///
+/// # Errors
+/// [`kehu_kernel::Error::Forbidden`] without `customer.reveal`; [`kehu_kernel::Error::NotFound`].
+pub fn reveal_number(tx: &mut Tx<'_>, actor: &Actor, id: AccountId) -> Result<AccountNumber> {
+    let row = super::require(tx, actor, Action::CustomerReveal, id)?;
+    let number = tx.keys.open(number::ACCOUNT, id, &row.number_sealed)?;
+    let access = audit::Access {
+        customer_id: None,
+        resource: "account",
+        resource_id: id.cast(),
+        action: Action::CustomerReveal.as_str(),
+        fields: &["number"],
+    };
+    audit::record(tx, actor, access)?;
+    Ok(AccountNumber { id, number })
+}

@@ -1,0 +1,60 @@
+//! Which accounts and links an actor sees.
+
+use diesel::{BoolExpressionMethods, BoxableExpression, ExpressionMethods, NullableExpressionMethods, QueryDsl, sql_types::Bool};
+use kehu_kernel::{
+    Date,
+    access::Reach,
+    schema::{account_links, accounts, branches, customers},
+    store::{MultiBackend, within},
+};
+
+/// A condition on the table of accounts, for `.filter(…)`.
+pub type Visible = Box<dyn BoxableExpression<accounts::table, MultiBackend, SqlType = Bool>>;
+
+/// A condition on the table of links, for `.filter(…)`.
+pub type VisibleLink = Box<dyn BoxableExpression<account_links::table, MultiBackend, SqlType = Bool>>;
+
+/// The accounts within reach: kept by a branch within reach, or held today, in any role, by a customer
+/// within reach.
+#[must_use]
+pub fn visible_to(reach: &Reach, today: Date) -> Visible {
+    let customers = customers::table.filter(kehu_customer::visible_to(reach)).select(customers::id).into_boxed();
+    let held = account_links::table
+        .filter(active(today))
+        .filter(within(account_links::customer_id, customers))
+        .select(account_links::account_id)
+        .into_boxed();
+    let held = within(accounts::id, held);
+    let home = accounts::branch_id.assume_not_null();
+    match reach {
+        Reach::All => Box::new(accounts::version.ge(0)),
+        Reach::Subtree(path) => {
+            let (from, to) = Reach::path_range(path);
+            let below = branches::table.filter(branches::path.ge(from)).filter(branches::path.lt(to)).select(branches::id);
+            Box::new(accounts::branch_id.is_not_null().and(home.eq_any(below)).or(held))
+        }
+        Reach::Branch(path) => {
+            let branch = branches::table.filter(branches::path.eq(path.clone())).select(branches::id);
+            Box::new(accounts::branch_id.is_not_null().and(home.eq_any(branch)).or(held))
+        }
+        Reach::Staff(_) | Reach::Customer(_) => Box::new(held),
+    }
+}
+
+/// The links within reach: those of customers and those of accounts within reach, past ones included.
+#[must_use]
+pub fn visible_links(reach: &Reach, today: Date) -> VisibleLink {
+    if *reach == Reach::All {
+        return Box::new(account_links::version.ge(0));
+    }
+    let customers = customers::table.filter(kehu_customer::visible_to(reach)).select(customers::id).into_boxed();
+    let accounts = accounts::table.filter(visible_to(reach, today)).select(accounts::id).into_boxed();
+    Box::new(within(account_links::customer_id, customers).or(within(account_links::account_id, accounts)))
+}
+
+/// The links that hold on a day.
+#[must_use]
+pub fn active(on: Date) -> VisibleLink {
+    let not_ended = account_links::valid_to.is_null().or(account_links::valid_to.assume_not_null().gt(on));
+    Box::new(account_links::valid_from.le(on).and(not_ended))
+}
