@@ -2,6 +2,11 @@
 
 mod support;
 
+mod auth;
 mod branch;
+mod client;
 mod event;
+mod idempotency;
+mod job;
 mod rules;
+mod transport;

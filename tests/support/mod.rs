@@ -24,7 +24,7 @@ use kehu_kernel::{
     time::Clock,
 };
 
-pub use client::Client;
+pub use client::{Answer, Client, sign, sign_with};
 
 /// Shared secret of the tokens in tests.
 pub const SECRET: &str = "a-secret-of-the-tests-that-is-long-enough";
@@ -83,6 +83,12 @@ impl App {
 
     /// On either, with a clock and settings of the test's own.
     pub async fn on(backend: Backend, clock: Clock, settings: Settings) -> Self {
+        // A change of roles shows at once, so that no test has to wait for it.
+        Self::remembering(std::time::Duration::ZERO, backend, clock, settings).await
+    }
+
+    /// As [`App::on`], with callers remembered for a while.
+    pub async fn remembering(memory: std::time::Duration, backend: Backend, clock: Clock, settings: Settings) -> Self {
         drop(env_logger::builder().is_test(true).filter_level(log::LevelFilter::Warn).try_init());
         let directory = tempfile::tempdir().unwrap();
         let url = match backend {
@@ -95,14 +101,18 @@ impl App {
         };
         let options = StoreOptions { readers: 3, writers: 8, ..StoreOptions::new(&url) };
         let store = Store::open(&options, Keyring::development().unwrap(), clock).unwrap();
-        // A change of roles shows at once, so that no test has to wait for it.
-        let auth = AuthConfig { memory: std::time::Duration::ZERO, ..settings.auth() };
-        let gate = Gate::new(store.clone(), auth).unwrap();
+        let gate = Gate::new(store.clone(), AuthConfig { memory, ..settings.auth() }).unwrap();
         let state = State::new(store.clone(), gate, settings).unwrap();
         let service = std::rc::Rc::new(test::init_service(server::app(&state)).await);
         let call: Call = Box::new(move |request| {
             let service = std::rc::Rc::clone(&service);
-            Box::pin(async move { service.call(request).await.unwrap().map_into_boxed_body() })
+            Box::pin(async move {
+                match service.call(request).await {
+                    Ok(response) => response.map_into_boxed_body(),
+                    // As the server does with what lost its request.
+                    Err(error) => ServiceResponse::from_err(error, test::TestRequest::default().to_http_request()),
+                }
+            })
         });
         Self { store, url, call, _directory: directory }
     }

@@ -14,6 +14,7 @@ const LEEWAY: Duration = Duration::from_secs(30);
 #[derive(Clone, Debug, Deserialize)]
 pub struct Claims {
     /// Who calls: an employee number, a customer's id, a machine client's id.
+    #[serde(default)]
     pub sub: String,
     /// When the token ends, in seconds since the epoch.
     pub exp: serde_json::Number,
