@@ -1,7 +1,5 @@
 //! A caller of the API.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use actix_web::{
     http::{
         Method, StatusCode,
@@ -130,7 +128,7 @@ pub fn sign(claims: Value) -> String {
 
 /// The same, with another header and key. A claim of null is left out.
 pub fn sign_with(header: &Header, key: &EncodingKey, claims: Value) -> String {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let now = kehu_kernel::time::Clock::system().now().seconds();
     let mut all = json!({ "sub": "somebody", "iat": now, "exp": now + 3600, "iss": "kehu", "aud": "kehu" });
     let all = all.as_object_mut().unwrap();
     all.extend(claims.as_object().unwrap().clone());
