@@ -2,11 +2,17 @@
 
 mod support;
 
+mod access;
+mod assignment;
 mod auth;
 mod branch;
 mod client;
 mod event;
 mod idempotency;
 mod job;
+mod organization_feed;
+mod role;
 mod rules;
+mod staff;
+mod team;
 mod transport;

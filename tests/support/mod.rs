@@ -1,5 +1,6 @@
 //! The bench of all tests: an application on a fresh database of its own, and clients that call it.
 
+pub mod bank;
 mod client;
 pub mod postgres;
 

@@ -232,6 +232,7 @@ pub fn create(tx: &mut Tx<'_>, actor: &Actor, new: NewBranch) -> Result<Branch> 
 }
 
 pub(crate) fn open(tx: &mut Tx<'_>, actor: &Actor, new: NewBranch) -> Result<Branch> {
+    hold_tree(tx)?;
     let parent = match new.parent_id {
         Some(id) => Some(parent_for(tx, id, new.level)?),
         None if new.level == BranchLevel::HeadOffice => None,
@@ -291,7 +292,7 @@ pub fn relocate(tx: &mut Tx<'_>, actor: &Actor, id: BranchId, version: i64, to: 
 }
 
 pub(crate) fn hang(tx: &mut Tx<'_>, actor: &Actor, id: BranchId, version: i64, to: BranchMove) -> Result<Branch> {
-    // Both rows change, so two crossing moves queue up behind each other instead of making a cycle.
+    hold_tree(tx)?;
     let moved = diesel::update(branches::table.find(id).filter(branches::version.eq(version)))
         .set((branches::updated_at.eq(tx.now), branches::version.eq(version + 1)))
         .execute(&mut tx.db)?;
@@ -338,9 +339,15 @@ fn find(conn: &mut Conn, id: BranchId) -> Result<Branch> {
     Ok(branches::table.find(id).select(Branch::as_select()).first(&mut conn.db)?)
 }
 
-/// The parent, locked against a concurrent move, if a branch of this level may hang under it.
+/// Changes of the tree queue up at its root: whoever rewrites the paths of a subtree must know all that is in it.
+fn hold_tree(tx: &mut Tx<'_>) -> Result<()> {
+    let roots = branches::table.filter(branches::parent_id.is_null());
+    diesel::update(roots).set(branches::version.eq(branches::version)).execute(&mut tx.db)?;
+    Ok(())
+}
+
+/// The parent, if a branch of this level may hang under it.
 fn parent_for(tx: &mut Tx<'_>, id: BranchId, level: BranchLevel) -> Result<Branch> {
-    diesel::update(branches::table.find(id)).set(branches::version.eq(branches::version)).execute(&mut tx.db)?;
     let parent = branches::table.find(id).select(Branch::as_select()).first::<Branch>(&mut tx.db).optional()?;
     let parent = parent.ok_or_else(|| Error::invalid("/parent_id", "unknown_branch", "There is no branch with this id."))?;
     if parent.level >= level {

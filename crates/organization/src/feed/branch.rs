@@ -40,7 +40,7 @@ pub struct BranchRecord {
 pub fn apply(tx: &mut Tx<'_>, actor: &Actor, source: &Source, records: &[BranchRecord]) -> Result<Vec<Outcome>> {
     actor.allow_everywhere(Action::ImportManage)?;
     let mut downwards: Vec<(usize, &BranchRecord)> = records.iter().enumerate().collect();
-    downwards.sort_by_key(|(_, record)| record.level);
+    downwards.sort_by_key(|(_, record)| (record.level.is_none(), record.level));
     let mut outcomes = Vec::with_capacity(records.len());
     for (index, record) in downwards {
         outcomes.push((index, apart(tx, |tx| take(tx, actor, source, record))?));
