@@ -224,6 +224,8 @@ async fn tls_speaks_http_2() {
         stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
         let mut answer = [0; 1024];
         let length = stream.read(&mut answer).unwrap();
+        let text = String::from_utf8_lossy(&answer[..length]).to_lowercase();
+        assert!(protocol == "h2" || text.contains("strict-transport-security"), "{text}");
         assert_eq!(session.alpn_protocol(), Some(protocol.as_bytes()));
         assert!(first.is_none_or(|first| answer[..length].starts_with(first.as_bytes())));
     }

@@ -236,7 +236,8 @@ fn complete(path: &str, method: &str, operation: &mut Map<String, Value>) {
     if takes_version {
         parameters.push(json!({ "$ref": "#/components/parameters/IfMatch" }));
     }
-    if method == "post" {
+    // A key belongs to a caller; where there is none it would mean nothing.
+    if method == "post" && secured {
         parameters.push(json!({ "$ref": "#/components/parameters/IdempotencyKey" }));
     }
     if !parameters.is_empty() {

@@ -12,7 +12,7 @@ use actix_web::{
     middleware::{Compress, from_fn},
     web::{self, Data},
 };
-use kehu_kernel::{Error, Result, Store};
+use kehu_kernel::{Error, Result, Store, store::Backend};
 use utoipa_actix_web::AppExt;
 
 use crate::{
@@ -96,9 +96,10 @@ pub async fn serve(state: State) -> Result<()> {
         _ => None,
     };
     let scheme = if tls.is_some() { "https" } else { "http" };
+    // SQLite's readers halve their rate when there are more of them; PostgreSQL commits many writers at once.
+    let threads = if state.store.backend() == Backend::Sqlite { 4 } else { 8 };
     let server = HttpServer::new(move || app(&state))
-        // More threads than this halve the rate of a small machine: they wait for each other in the database.
-        .worker_max_blocking_threads(8)
+        .worker_max_blocking_threads(threads)
         .client_request_timeout(std::time::Duration::from_secs(10))
         .shutdown_timeout(STOP);
     let server = match tls {

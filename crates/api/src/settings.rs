@@ -108,7 +108,7 @@ impl Settings {
             (false, true) => "KEHU_JWT_SECRET or KEHU_JWKS",
             (false, false) => return None,
         };
-        Some(format!("{} is reachable by others, and {what} is not set: the development secrets are public.", self.listen))
+        Some(format!("others reach {}, where the well-known development secrets protect nothing: set {what}", self.listen))
     }
 }
 

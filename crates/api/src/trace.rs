@@ -7,7 +7,7 @@ use actix_web::{
     HttpMessage,
     body::MessageBody,
     dev::{Extensions, ServiceRequest, ServiceResponse},
-    http::header::{CACHE_CONTROL, HeaderMap, HeaderName, HeaderValue},
+    http::header::{CACHE_CONTROL, HeaderMap, HeaderName, HeaderValue, STRICT_TRANSPORT_SECURITY},
     middleware::Next,
     web::Data,
 };
@@ -87,7 +87,7 @@ pub async fn layer<B: MessageBody + 'static>(
     let id = choose_id(request.headers());
     let trace = trace_id(request.headers());
     let metrics = request.app_data::<Data<Metrics>>().cloned();
-    let method = request.method().clone();
+    let (method, secure) = (request.method().clone(), request.app_config().secure());
     request.extensions_mut().insert(RequestId(id.clone()));
     let _running = metrics.as_ref().map(|metrics| metrics.begin());
 
@@ -110,6 +110,9 @@ pub async fn layer<B: MessageBody + 'static>(
     );
     if let Ok(response) = &mut outcome {
         adorn(response.headers_mut(), &id, took);
+        if secure {
+            response.headers_mut().insert(STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
+        }
     }
     outcome
 }

@@ -78,6 +78,10 @@ impl Jwks {
         if !due {
             return found;
         }
+        // Whoever has a known key need not wait for the request that fetches.
+        if found.is_some() && self.fetching.try_lock().is_err() {
+            return found;
+        }
         self.reload(age).await;
         // A key that the issuer has withdrawn is gone now; when the issuer was silent, the old keys stay.
         self.find(id)
