@@ -9,6 +9,7 @@ mod branch;
 mod client;
 mod event;
 mod idempotency;
+mod import;
 mod job;
 mod organization_feed;
 mod role;

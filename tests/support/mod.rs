@@ -17,10 +17,12 @@ use kehu_api::{
     gate::Gate,
     server::{self, State},
     settings::{Rate, Settings},
+    worker,
 };
 use kehu_kernel::{
     Store,
     crypto::Keyring,
+    job::Runner,
     store::{Backend, StoreOptions, migrate},
     time::Clock,
 };
@@ -57,6 +59,7 @@ pub struct App {
     /// Where that is.
     pub url: String,
     call: Call,
+    runner: Runner,
     _directory: tempfile::TempDir,
 }
 
@@ -102,6 +105,8 @@ impl App {
         };
         let options = StoreOptions { readers: 3, writers: 8, ..StoreOptions::new(&url) };
         let store = Store::open(&options, Keyring::development().unwrap(), clock).unwrap();
+        let settings = Settings { data_dir: directory.path().join("data"), ..settings };
+        let runner = worker::runner(&settings);
         let gate = Gate::new(store.clone(), AuthConfig { memory, ..settings.auth() }).unwrap();
         let state = State::new(store.clone(), gate, settings).unwrap();
         let service = std::rc::Rc::new(test::init_service(server::app(&state)).await);
@@ -115,7 +120,12 @@ impl App {
                 }
             })
         });
-        Self { store, url, call, _directory: directory }
+        Self { store, url, call, runner, _directory: directory }
+    }
+
+    /// Runs all due jobs to their end, as the server's worker does beside the requests.
+    pub fn run_jobs(&self) {
+        while self.runner.run_one(&self.store).unwrap() {}
     }
 
     /// A caller with one role and the widest place: the head office.
@@ -148,7 +158,10 @@ fn sqlite_template() -> &'static PathBuf {
         migrate::up(&url).unwrap();
         seed(&url);
         // What was seeded stands in the log beside the file; only the file is copied.
-        SqliteConnection::establish(path.to_str().unwrap()).unwrap().batch_execute("PRAGMA wal_checkpoint(TRUNCATE)").unwrap();
+        SqliteConnection::establish(path.to_str().unwrap())
+            .unwrap()
+            .batch_execute("PRAGMA busy_timeout = 10000; PRAGMA wal_checkpoint(TRUNCATE)")
+            .unwrap();
         path
     })
 }

@@ -5,5 +5,5 @@ use kehu_kernel::rotation::SealedColumn;
 /// All sealed columns; `tests/rules` compares the list with the schema.
 #[must_use]
 pub fn columns() -> Vec<SealedColumn> {
-    vec![crate::idempotency::SEALED]
+    [&[crate::idempotency::SEALED], kehu_intake::SEALED].concat()
 }

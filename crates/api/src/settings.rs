@@ -48,6 +48,9 @@ pub struct Settings {
     /// Private key of the certificate in PEM.
     #[arg(long, env = "KEHU_TLS_KEY", requires = "tls_certificate")]
     pub tls_key: Option<PathBuf>,
+    /// Where uploaded files are kept until they are imported.
+    #[arg(long, env = "KEHU_DATA_DIR", default_value = "kehu-data")]
+    pub data_dir: PathBuf,
     /// Bearer token of /metrics. Without it only callers on this machine may read them.
     #[arg(long, env = "KEHU_METRICS_TOKEN", hide_env_values = true)]
     pub metrics_token: Option<String>,
@@ -79,6 +82,7 @@ impl Default for Settings {
             cors_origins: Vec::new(),
             tls_certificate: None,
             tls_key: None,
+            data_dir: "kehu-data".into(),
             metrics_token: None,
             trusted_proxies: Vec::new(),
         }

@@ -6,9 +6,10 @@ use std::{
     time::Duration,
 };
 
+use kehu_intake::import;
 use kehu_kernel::{Error, Result, Store, job::Runner};
 
-use crate::idempotency;
+use crate::{idempotency, settings::Settings};
 
 /// How long a worker without jobs sleeps; a new job waits at most so long.
 const IDLE: Duration = Duration::from_millis(500);
@@ -16,6 +17,12 @@ const IDLE: Duration = Duration::from_millis(500);
 const SWEEP: Duration = Duration::from_secs(600);
 /// How long a worker rests after an error.
 const REST: Duration = Duration::from_secs(5);
+
+/// What runs each kind of job.
+#[must_use]
+pub fn runner(settings: &Settings) -> Runner {
+    Runner::default().with(import::JOB_KIND, import::handler(settings.data_dir.clone()))
+}
 
 /// Threads that work until they are stopped.
 pub struct Workers {

@@ -17,6 +17,7 @@ pub mod money;
 pub mod page;
 pub mod patch;
 pub mod reference;
+pub mod retraction;
 pub mod rotation;
 pub mod schema;
 pub mod store;

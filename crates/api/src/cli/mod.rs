@@ -7,6 +7,7 @@ use kehu_kernel::{Result, Store, crypto::Keyring, store::StoreOptions, time::Clo
 
 mod audit;
 mod doctor;
+mod import;
 mod keys;
 mod migrate;
 mod serve;
@@ -78,6 +79,8 @@ enum Command {
     Keys(keys::KeysCommand),
     /// Print a token for trying, signed with the shared secret.
     Token(token::TokenOptions),
+    /// Import the files of a directory.
+    Import(import::ImportOptions),
     /// Print the OpenAPI document.
     Openapi,
 }
@@ -104,6 +107,7 @@ fn dispatch(cli: Cli) -> Result<()> {
         Command::Audit(command) => audit::run(&cli.database, &command),
         Command::Keys(command) => keys::run(&cli.database, &command),
         Command::Token(options) => token::run(options),
+        Command::Import(options) => import::run(&cli.database, &options),
         Command::Openapi => print(&crate::openapi::text()),
     }
 }

@@ -1,6 +1,6 @@
 //! `kehu serve`
 
-use kehu_kernel::{Error, Result, job::Runner};
+use kehu_kernel::{Error, Result};
 
 use super::DatabaseOptions;
 use crate::{
@@ -8,7 +8,7 @@ use crate::{
     gate::Gate,
     server::{self, State},
     settings::Settings,
-    worker::Workers,
+    worker::{self, Workers},
 };
 
 pub(crate) fn run(database: &DatabaseOptions, settings: &Settings) -> Result<()> {
@@ -18,7 +18,7 @@ pub(crate) fn run(database: &DatabaseOptions, settings: &Settings) -> Result<()>
     }
     let sequencer = Sequencer::start(store.clone()).map_err(Error::internal)?;
     let gate = Gate::new(store.clone(), settings.auth())?;
-    let workers = Workers::start(&store, Runner::default())?;
+    let workers = Workers::start(&store, worker::runner(settings))?;
     let state = State::new(store, gate, settings.clone())?;
     let served = actix_web::rt::System::new().block_on(server::serve(state));
     workers.stop();

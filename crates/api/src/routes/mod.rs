@@ -5,6 +5,7 @@ use utoipa_actix_web::{scope, service_config::ServiceConfig};
 
 pub mod api;
 pub mod customer;
+pub mod intake;
 pub mod organization;
 
 /// Adds every operation under `/v1`.
@@ -20,9 +21,12 @@ fn v1(config: &mut ServiceConfig<'_>) {
         .service(scope("/branches").configure(organization::branch::configure))
         .service(scope("/clients").configure(api::client::configure))
         .service(scope("/customers").configure(customers))
+        .service(scope("/imports").configure(intake::import::configure))
         .service(scope("/jobs").configure(api::job::configure))
+        .service(scope("/mappings").configure(intake::mapping::configure))
         .service(scope("/oauth").configure(api::oauth::configure))
         .service(scope("/roles").configure(organization::role::configure))
+        .service(scope("/source-systems").configure(intake::source_system::configure))
         .service(scope("/staff").configure(organization::staff::configure))
         .service(scope("/teams").configure(organization::team::configure));
 }

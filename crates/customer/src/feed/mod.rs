@@ -9,6 +9,7 @@ mod customer;
 mod identity;
 mod known;
 mod relation;
+pub mod retraction;
 
 pub use contact_point::ContactPointRecord;
 pub use customer::CustomerRecord;

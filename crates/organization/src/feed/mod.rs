@@ -4,6 +4,7 @@
 //! they need the right to give them.
 
 pub mod branch;
+pub mod retraction;
 pub mod staff;
 
 use kehu_kernel::{Error, FieldError, Result, Tx, feed::Outcome};

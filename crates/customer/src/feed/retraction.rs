@@ -1,0 +1,31 @@
+//! How customers that an import brought are taken back.
+
+use kehu_kernel::retraction::{Dependant, Retraction};
+
+/// Customers, with their profiles, identities, contact points and history. What another source or a person
+/// has tied to them stands in the way.
+pub const CUSTOMERS: Retraction = Retraction {
+    table: "customers",
+    event: Some("customer.retracted"),
+    dependants: &[
+        Dependant::all("account_links", "customer_id"),
+        Dependant::all("assignments", "customer_id"),
+        Dependant::all("relations", "customer_id"),
+        Dependant::all("relations", "related_customer_id"),
+        Dependant { table: "customers", column: "merged_into", only: Some("id NOT IN {chosen}") },
+        Dependant { table: "source_records", column: "customer_id", only: Some(OF_ANOTHER_SOURCE) },
+    ],
+    before: &[],
+    parts: &[
+        ("personal_profiles", "customer_id"),
+        ("organisation_profiles", "customer_id"),
+        ("identities", "customer_id"),
+        ("contact_points", "customer_id"),
+        ("customer_transitions", "customer_id"),
+        ("attribute_history", "customer_id"),
+        ("source_records", "customer_id"),
+    ],
+};
+
+const OF_ANOTHER_SOURCE: &str = "source_system <> (SELECT s.code FROM source_systems s JOIN imports i ON i.source_system_id = s.id \
+    WHERE i.id = $1)";

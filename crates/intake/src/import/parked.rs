@@ -1,0 +1,164 @@
+//! Parked rows: tried again until no more of them find what they wait for.
+
+use std::{collections::HashMap, sync::Arc};
+
+use diesel::{ExpressionMethods, QueryDsl, RunQueryDsl, SelectableHelper};
+use kehu_kernel::{Actor, Result, Tx, schema::import_rows};
+
+use super::{
+    ImportCounts, ImportId,
+    batch::{self, Fate, FeedKey, Item},
+    plan::{Plan, PlannedFile},
+    rows::{self, ImportRow, RowState},
+    run::{Phase, Progress, Run, again_when_raced},
+};
+use crate::{mapping::Raw, reader::Row};
+
+/// How many rows share a transaction.
+const BATCH: i64 = 500;
+
+/// A kept row with what it holds, whether as it came or corrected.
+#[derive(Clone, Debug)]
+pub(super) struct Again {
+    pub row: ImportRow,
+    pub raw: Arc<Raw>,
+    pub corrected: bool,
+}
+
+/// Tries all parked rows of the source system, those of earlier imports included.
+pub(super) fn retry_all(run: &mut Run<'_>, plan: &Plan) -> Result<()> {
+    let mut plans = HashMap::from([(plan.import_id, Arc::new(plan.clone()))]);
+    loop {
+        let (mut after, mut found, mut done) = (None, 0, 0);
+        loop {
+            let system = plan.system_id;
+            let page = run.store.read_blocking(move |conn| rows::parked(conn, system, after, BATCH))?;
+            let Some(last) = page.last() else { break };
+            after = Some(last.id);
+            done += i64::try_from(page.len()).unwrap_or(0);
+            found += retry_page(run, &mut plans, page)?;
+            (run.show)(Progress { phase: Phase::Retrying, done, total: None });
+        }
+        if found == 0 {
+            return Ok(());
+        }
+    }
+}
+
+/// Tries a page; how many rows are parked no more.
+fn retry_page(run: &Run<'_>, plans: &mut HashMap<ImportId, Arc<Plan>>, page: Vec<ImportRow>) -> Result<usize> {
+    let mut found = 0;
+    for group in page.chunk_by(|a, b| a.import_id == b.import_id) {
+        let Some(import) = group.first().map(|row| row.import_id) else { continue };
+        let plan = match plans.get(&import) {
+            Some(plan) => Arc::clone(plan),
+            None => {
+                let plan = Arc::new(run.store.read_blocking(move |conn| Plan::read(conn, import))?);
+                plans.insert(import, Arc::clone(&plan));
+                plan
+            }
+        };
+        let ids: Vec<_> = group.iter().map(|row| row.id).collect();
+        let (actor, lease) = (run.actor.clone(), run.lease.cloned());
+        found += again_when_raced(run.store, move |tx| {
+            if let Some(lease) = &lease {
+                lease.progress(tx, lease.job.progress_done, lease.job.progress_total)?;
+            }
+            // Read again under the lock of the writer: another run may have taken them in.
+            let rows: Vec<ImportRow> = import_rows::table
+                .filter(import_rows::id.eq_any(ids.clone()))
+                .filter(import_rows::state.eq(RowState::Parked))
+                .order(import_rows::id)
+                .select(ImportRow::as_select())
+                .load(&mut tx.db)?;
+            let keys = Arc::clone(&tx.keys);
+            let rows = rows.into_iter().map(|row| Ok(Again { raw: Arc::new(row.raw(&keys)?), row, corrected: false }));
+            let rows = rows.collect::<Result<Vec<_>>>()?;
+            let fates = try_again(tx, &actor, &plan, &rows)?;
+            Ok(fates.iter().filter(|fate| !matches!(fate, Fate::Parked(_))).count())
+        })?;
+    }
+    Ok(found)
+}
+
+/// Maps kept rows of one import anew, hands them over and writes down what became of them.
+pub(super) fn try_again(tx: &mut Tx<'_>, actor: &Actor, plan: &Plan, rows: &[Again]) -> Result<Vec<Fate>> {
+    let mut fates = Vec::with_capacity(rows.len());
+    let same = |a: &Again, b: &Again| a.row.file_id == b.row.file_id && a.row.feed == b.row.feed;
+    for group in rows.chunk_by(same) {
+        let Some(first) = group.first() else { continue };
+        let Some(file) = plan.files.iter().find(|file| file.id == first.row.file_id) else { continue };
+        fates.extend(match first.row.feed.parse::<FeedKey>() {
+            Ok(key) => again_for_feed(tx, actor, plan, file, key, group)?,
+            Err(()) => again_whole(tx, actor, plan, file, group)?,
+        });
+    }
+    batch::add(tx, plan.import_id, &before(rows))?;
+    Ok(fates)
+}
+
+fn again_for_feed(
+    tx: &mut Tx<'_>,
+    actor: &Actor,
+    plan: &Plan,
+    file: &PlannedFile,
+    key: FeedKey,
+    group: &[Again],
+) -> Result<Vec<Fate>> {
+    let items: Vec<Item> = group
+        .iter()
+        .map(|again| Item {
+            file_id: file.id,
+            row_no: again.row.row_no,
+            line: again.row.line,
+            key: Some(key),
+            raw: Arc::clone(&again.raw),
+            record: batch::record(&plan.document, file, key, &again.raw).unwrap_or_else(|| Err(vec![not_meant()])),
+        })
+        .collect();
+    let fates = batch::apply(tx, actor, &plan.source, &plan.document, file, &items)?;
+    batch::settle(tx, plan.import_id, 0, &items, &fates)?;
+    for (again, fate) in group.iter().zip(&fates) {
+        rows::tried_again(tx, &again.row, &again.raw, fate)?;
+    }
+    Ok(fates)
+}
+
+/// Rows that could not be read: once corrected, each becomes whatever the mapping makes of it.
+fn again_whole(tx: &mut Tx<'_>, actor: &Actor, plan: &Plan, file: &PlannedFile, group: &[Again]) -> Result<Vec<Fate>> {
+    let mut all = Vec::new();
+    for again in group {
+        if !again.corrected {
+            let fates = vec![Fate::Rejected(again.row.errors.0.clone())];
+            batch::add(tx, plan.import_id, &batch::count(0, &fates))?;
+            all.extend(fates);
+            continue;
+        }
+        let raw = Raw::clone(&again.raw);
+        let row = Row { number: again.row.row_no, line: again.row.line, raw, fault: None };
+        let items = batch::items(&plan.document, file, vec![row]);
+        let fates = batch::apply(tx, actor, &plan.source, &plan.document, file, &items)?;
+        batch::settle(tx, plan.import_id, 0, &items, &fates)?;
+        rows::keep(tx, plan.import_id, &items, &fates)?;
+        rows::tried_again(tx, &again.row, &again.raw, &Fate::Unchanged)?;
+        all.extend(fates);
+    }
+    Ok(all)
+}
+
+/// What the rows counted as until now, to be taken off.
+fn before(rows: &[Again]) -> ImportCounts {
+    let mut counts = ImportCounts::default();
+    for again in rows {
+        match again.row.state {
+            RowState::Rejected => counts.rejected -= 1,
+            RowState::Parked => counts.parked -= 1,
+            RowState::Resolved => {}
+        }
+    }
+    counts
+}
+
+fn not_meant() -> crate::mapping::RowError {
+    crate::mapping::RowError::of_row("not_meant", "The mapping's conditions do not choose this row for the feed any more.")
+}

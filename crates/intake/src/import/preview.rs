@@ -1,0 +1,153 @@
+//! What the files hold, found without writing anything: counts, first errors, samples.
+
+use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
+use kehu_kernel::{Action, Actor, Result, crypto::Keyring};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use super::{ImportId, batch, plan::PlannedFile};
+use crate::{
+    dispatch::{self, Feed},
+    mapping::{Document, RowError},
+    reader::Row,
+};
+
+/// How many samples and errors a preview shows per feed of a file.
+const SAMPLES: usize = 3;
+const ERRORS: usize = 20;
+
+/// What the files of an import hold.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct Preview {
+    /// Each file, in the order of reading.
+    #[schema(max_items = 1000)]
+    pub files: Vec<FilePreview>,
+    /// The first records as the mapping makes them: `{file, feed, record}`; null for callers without
+    /// `import.manage`.
+    #[schema(value_type = Option<Vec<Object>>, max_items = 10000)]
+    pub samples: Option<Value>,
+}
+
+/// What a file holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct FilePreview {
+    /// Name of the file.
+    #[schema(max_length = 255)]
+    pub name: String,
+    /// How many rows it has.
+    #[schema(minimum = 0)]
+    pub rows: i64,
+    /// How many of them cannot be read at all.
+    #[schema(minimum = 0)]
+    pub broken: i64,
+    /// What the rows become.
+    #[schema(max_items = 100)]
+    pub feeds: Vec<FeedPreview>,
+    /// The first errors.
+    #[schema(max_items = 20)]
+    pub errors: Vec<PreviewError>,
+}
+
+/// What the rows of a file become.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct FeedPreview {
+    /// The feed.
+    pub feed: Feed,
+    /// How many records it gets.
+    #[schema(minimum = 0)]
+    pub records: i64,
+    /// How many rows do not make a record.
+    #[schema(minimum = 0)]
+    pub rejected: i64,
+}
+
+/// An error of a row.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PreviewError {
+    /// The line on which the row begins.
+    #[schema(minimum = 0)]
+    pub line: i64,
+    /// What is wrong.
+    pub error: RowError,
+}
+
+/// A preview as it is kept: samples are personal data and sealed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Kept {
+    files: Vec<FilePreview>,
+    samples: String,
+}
+
+const LABEL: &str = "imports.preview";
+
+impl Kept {
+    pub(super) fn seal(keys: &Keyring, import: ImportId, files: Vec<FilePreview>, samples: Vec<Value>) -> Result<Self> {
+        let sealed = keys.seal(LABEL, import, &Value::Array(samples).to_string())?;
+        Ok(Self { files, samples: BASE64.encode(sealed) })
+    }
+
+    pub(super) fn open(self, keys: &Keyring, actor: &Actor, import: ImportId) -> Result<Preview> {
+        let samples = if actor.reach(Action::ImportManage).is_some() {
+            // After a rotation of keys the samples of old previews stay closed.
+            let opened = BASE64.decode(&self.samples).ok().and_then(|sealed| keys.open(LABEL, import, &sealed).ok());
+            opened.and_then(|text| serde_json::from_str(&text).ok())
+        } else {
+            None
+        };
+        Ok(Preview { files: self.files, samples })
+    }
+}
+
+/// Collects the preview of one file.
+pub(super) struct Collector<'a> {
+    document: &'a Document,
+    file: &'a PlannedFile,
+    pub(super) found: FilePreview,
+    pub(super) samples: Vec<Value>,
+    sampled: Vec<usize>,
+}
+
+impl<'a> Collector<'a> {
+    pub(super) fn new(document: &'a Document, file: &'a PlannedFile) -> Self {
+        let feeds: Vec<FeedPreview> =
+            batch::feeds(document, file).map(|feed| FeedPreview { feed, records: 0, rejected: 0 }).collect();
+        let sampled = vec![0; feeds.len()];
+        let found = FilePreview { name: file.name.clone(), feeds, ..FilePreview::default() };
+        Self { document, file, found, samples: Vec::new(), sampled }
+    }
+
+    pub(super) fn take(&mut self, row: &Row) {
+        self.found.rows += 1;
+        if let Some(fault) = &row.fault {
+            self.found.broken += 1;
+            self.error(row.line, std::slice::from_ref(fault));
+            return;
+        }
+        for (place, key, record) in batch::records(self.document, self.file, row) {
+            let checked = record.and_then(|record| match dispatch::check(key.feed, &record) {
+                Ok(()) => Ok(record),
+                Err(errors) => Err(batch::explain(self.document, self.file, &key, errors)),
+            });
+            if let Err(errors) = &checked {
+                self.error(row.line, errors);
+            }
+            let (Some(feed), Some(sampled)) = (self.found.feeds.get_mut(place), self.sampled.get_mut(place)) else { continue };
+            match checked {
+                Ok(record) => {
+                    feed.records += 1;
+                    if *sampled < SAMPLES {
+                        *sampled += 1;
+                        self.samples.push(serde_json::json!({ "file": self.file.name, "feed": key.feed, "record": record }));
+                    }
+                }
+                Err(_) => feed.rejected += 1,
+            }
+        }
+    }
+
+    fn error(&mut self, line: i64, errors: &[RowError]) {
+        let room = ERRORS.saturating_sub(self.found.errors.len());
+        self.found.errors.extend(errors.iter().take(room).map(|error| PreviewError { line, error: error.clone() }));
+    }
+}

@@ -1,0 +1,289 @@
+//! Rows that were not taken in: rejected ones wait to be corrected, parked ones for another record.
+//! What they held is personal and sealed.
+
+use diesel::{
+    BoolExpressionMethods, ExpressionMethods, Insertable, QueryDsl, Queryable, RunQueryDsl, Selectable, SelectableHelper,
+};
+use kehu_kernel::{
+    Action, Actor, AnyId, Conn, Error, Id, Instant, Page, PageParams, Result, Tx,
+    audit::{self, Access},
+    bulk_insert,
+    crypto::{BlindIndex, Keyring},
+    json::Json,
+    rotation::SealedColumn,
+    schema::{import_files, import_rows, imports},
+    text_enum,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::{IntoParams, ToSchema};
+
+use super::{
+    ImportFileId, ImportId,
+    batch::{Fate, Item},
+};
+use crate::mapping::{Raw, RowError};
+
+/// Identifier of a row that was not taken in.
+pub type ImportRowId = Id<ImportRow>;
+
+text_enum! {
+    /// Why a row is kept.
+    pub enum RowState {
+        /// It breaks rules.
+        Rejected = "rejected",
+        /// It waits for another record.
+        Parked = "parked",
+        /// It was rejected, corrected and taken in.
+        Resolved = "resolved",
+    }
+}
+
+/// A kept row.
+#[derive(Clone, Debug, Queryable, Selectable, Insertable)]
+#[diesel(table_name = import_rows)]
+pub struct ImportRow {
+    /// Identifier of the row.
+    pub id: ImportRowId,
+    /// The import.
+    pub import_id: ImportId,
+    /// The file.
+    pub file_id: ImportFileId,
+    /// Which feed of the file.
+    pub feed: String,
+    /// Number of the row in the file.
+    pub row_no: i64,
+    /// Line on which it begins.
+    pub line: i64,
+    /// Why it is kept.
+    pub state: RowState,
+    /// What is wrong with it.
+    pub errors: Json<Vec<RowError>>,
+    /// What it held, sealed.
+    pub record_sealed: Vec<u8>,
+    /// Blind index of what it waits for.
+    pub waiting_for: Option<BlindIndex>,
+    /// When it was first kept.
+    pub created_at: Instant,
+    /// When it was last tried.
+    pub updated_at: Instant,
+}
+
+/// A row of an import that was not taken in.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct ImportError {
+    /// Identifier of the row, for `replay_import_errors`.
+    pub id: ImportRowId,
+    /// Name of the file.
+    #[schema(example = "clients.csv", max_length = 255)]
+    pub file: String,
+    /// The feed that it was meant for; `#2` and so on where a file fills a feed in several ways,
+    /// `*` for a row that cannot be read at all.
+    #[schema(example = "customers", max_length = 64)]
+    pub feed: String,
+    /// Number of the row in the file, from 1; the header does not count.
+    #[schema(minimum = 1)]
+    pub row: i64,
+    /// Line of the file on which the row begins, from 1.
+    #[schema(minimum = 0)]
+    pub line: i64,
+    /// Why it is kept.
+    pub state: RowState,
+    /// What is wrong with it; of a parked row what it waits for.
+    #[schema(max_items = 100)]
+    pub errors: Vec<RowError>,
+    /// The row as it stood in the file, by column; null for callers without `import.manage`. Reading it is recorded.
+    #[schema(value_type = Option<Object>)]
+    pub record: Option<Value>,
+    /// When it was last tried.
+    pub updated_at: Instant,
+}
+
+/// Filters of the list of errors.
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub struct ImportErrorFilter {
+    /// Only rows in this state; rejected and parked ones unless given.
+    pub state: Option<RowState>,
+}
+
+const LABEL: &str = "import_rows.record";
+/// The sealed columns of this crate, for key rotation.
+pub const SEALED: &[SealedColumn] = &[SealedColumn { table: "import_rows", id: "id", column: "record_sealed", label: LABEL }];
+/// Stands for the feed of a row that cannot be read.
+pub(super) const WHOLE: &str = "*";
+
+impl ImportRow {
+    /// What the row held.
+    pub(super) fn raw(&self, keys: &Keyring) -> Result<Raw> {
+        serde_json::from_str(&keys.open(LABEL, self.id, &self.record_sealed)?).map_err(Error::internal)
+    }
+}
+
+/// Keeps the items that were not taken in.
+pub(super) fn keep(tx: &mut Tx<'_>, import: ImportId, items: &[Item], fates: &[Fate]) -> Result<()> {
+    let mut rows = Vec::new();
+    for (item, fate) in items.iter().zip(fates) {
+        let Some((state, errors, waiting_for)) = kept(&tx.keys, fate) else { continue };
+        let id = ImportRowId::new();
+        rows.push(ImportRow {
+            id,
+            import_id: import,
+            file_id: item.file_id,
+            feed: item.key.map_or_else(|| WHOLE.to_owned(), |key| key.to_string()),
+            row_no: item.row_no,
+            line: item.line,
+            state,
+            errors: Json(errors),
+            record_sealed: seal(&tx.keys, id, &item.raw)?,
+            waiting_for,
+            created_at: tx.now,
+            updated_at: tx.now,
+        });
+    }
+    if !rows.is_empty() {
+        bulk_insert!(tx, import_rows::table, rows)?;
+    }
+    Ok(())
+}
+
+/// Writes down what became of a row that was tried again. A parked one that is in needs no keeping.
+pub(super) fn tried_again(tx: &mut Tx<'_>, row: &ImportRow, raw: &Raw, fate: &Fate) -> Result<()> {
+    match kept(&tx.keys, fate) {
+        Some((state, errors, waiting_for)) => {
+            let sealed = seal(&tx.keys, row.id, raw)?;
+            diesel::update(import_rows::table.find(row.id))
+                .set((
+                    import_rows::state.eq(state),
+                    import_rows::errors.eq(Json(errors)),
+                    import_rows::record_sealed.eq(sealed),
+                    import_rows::waiting_for.eq(waiting_for),
+                    import_rows::updated_at.eq(tx.now),
+                ))
+                .execute(&mut tx.db)?;
+        }
+        None if row.state == RowState::Parked => {
+            diesel::delete(import_rows::table.find(row.id)).execute(&mut tx.db)?;
+        }
+        None => {
+            diesel::update(import_rows::table.find(row.id))
+                .set((import_rows::state.eq(RowState::Resolved), import_rows::updated_at.eq(tx.now)))
+                .execute(&mut tx.db)?;
+        }
+    }
+    Ok(())
+}
+
+fn seal(keys: &Keyring, id: ImportRowId, raw: &Raw) -> Result<Vec<u8>> {
+    keys.seal(LABEL, id, &serde_json::to_string(raw).map_err(Error::internal)?)
+}
+
+/// State, errors and what is waited for, of a fate that is to be kept.
+fn kept(keys: &Keyring, fate: &Fate) -> Option<(RowState, Vec<RowError>, Option<BlindIndex>)> {
+    match fate {
+        Fate::Rejected(errors) => Some((RowState::Rejected, errors.clone(), None)),
+        Fate::Parked(waiting_for) => {
+            // The key may hold an account number, so only its kind is shown.
+            let kind = waiting_for.split(':').next().unwrap_or("record");
+            let error = RowError::of_row("waiting", format!("Waits for a record of the kind {kind} that has not come yet."));
+            Some((RowState::Parked, vec![error], Some(keys.blind_index("import_rows.waiting_for", waiting_for))))
+        }
+        Fate::Created(_) | Fate::Updated | Fate::Unchanged => None,
+    }
+}
+
+/// The rows of an import that were not taken in, in the order in which they were found.
+///
+/// # Errors
+/// [`Error::NotFound`]; [`Error::Invalid`] for a bad page request.
+pub fn list_errors(
+    tx: &mut Tx<'_>,
+    actor: &Actor,
+    import: ImportId,
+    filter: &ImportErrorFilter,
+    params: &PageParams,
+) -> Result<Page<ImportError>> {
+    actor.allow(Action::ImportRead)?;
+    super::entity::find(tx, import)?;
+    let window = params.window::<ImportRowId>(&tx.keys, &format!("imports/{import}/errors?state={:?}", filter.state))?;
+    let matching = || {
+        let query = import_rows::table.filter(import_rows::import_id.eq(import)).into_boxed();
+        match filter.state {
+            Some(state) => query.filter(import_rows::state.eq(state)),
+            None => query.filter(import_rows::state.ne(RowState::Resolved)),
+        }
+    };
+    let total = if window.include_total { Some(matching().count().get_result(&mut tx.db)?) } else { None };
+    let mut query = matching().order(import_rows::id).limit(window.fetch()).select(ImportRow::as_select());
+    if let Some(after) = window.after {
+        query = query.filter(import_rows::id.gt(after));
+    }
+    let rows = query.load(&mut tx.db)?;
+    let page = window.page(&tx.keys, rows, total, |row: &ImportRow| row.id)?;
+    // Who may run imports has the files anyway.
+    let shows = actor.reach(Action::ImportManage).is_some();
+    if shows && !page.items.is_empty() {
+        let resource_id: AnyId = import.cast();
+        let access = Access { customer_id: None, resource: "import", resource_id, action: "import.errors", fields: &["record"] };
+        audit::record(tx, actor, access)?;
+    }
+    let names = file_names(tx, import)?;
+    let keys = std::sync::Arc::clone(&tx.keys);
+    let mut items = Vec::with_capacity(page.items.len());
+    for row in page.items {
+        let record = if shows { Some(Value::Object(row.raw(&keys)?)) } else { None };
+        let file = names.iter().find(|(id, _)| *id == row.file_id).map(|(_, name)| name.clone()).unwrap_or_default();
+        items.push(ImportError {
+            id: row.id,
+            file,
+            feed: row.feed,
+            row: row.row_no,
+            line: row.line,
+            state: row.state,
+            errors: row.errors.0,
+            record,
+            updated_at: row.updated_at,
+        });
+    }
+    Ok(Page { items, next_cursor: page.next_cursor, total: page.total })
+}
+
+fn file_names(conn: &mut Conn, import: ImportId) -> Result<Vec<(ImportFileId, String)>> {
+    let files = import_files::table.filter(import_files::import_id.eq(import));
+    Ok(files.select((import_files::id, import_files::name)).load(&mut conn.db)?)
+}
+
+/// Rejected rows of an import after another one.
+pub(super) fn rejected(conn: &mut Conn, import: ImportId, after: Option<ImportRowId>, limit: i64) -> Result<Vec<ImportRow>> {
+    let mut query = import_rows::table
+        .filter(import_rows::import_id.eq(import).and(import_rows::state.eq(RowState::Rejected)))
+        .order(import_rows::id)
+        .limit(limit)
+        .select(ImportRow::as_select())
+        .into_boxed();
+    if let Some(after) = after {
+        query = query.filter(import_rows::id.gt(after));
+    }
+    Ok(query.load(&mut conn.db)?)
+}
+
+/// Parked rows of all imports of a source system after another one.
+pub(super) fn parked(
+    conn: &mut Conn,
+    system: crate::source_system::SourceSystemId,
+    after: Option<ImportRowId>,
+    limit: i64,
+) -> Result<Vec<ImportRow>> {
+    let of_system = imports::table.filter(imports::source_system_id.eq(system)).select(imports::id);
+    let mut query = import_rows::table
+        .filter(import_rows::import_id.eq_any(of_system).and(import_rows::state.eq(RowState::Parked)))
+        .order(import_rows::id)
+        .limit(limit)
+        .select(ImportRow::as_select())
+        .into_boxed();
+    if let Some(after) = after {
+        query = query.filter(import_rows::id.gt(after));
+    }
+    Ok(query.load(&mut conn.db)?)
+}
