@@ -1,5 +1,6 @@
 //! The one place that knows which crate owns which feed.
 
+use kehu_account_link::feed as account_link;
 use kehu_customer::feed as customer;
 use kehu_kernel::{
     Actor, FieldError, Result, Tx,
@@ -26,6 +27,20 @@ text_enum! {
         Identities = "identities",
         /// Phone numbers, addresses and so on of customers that are known already.
         ContactPoints = "contact_points",
+        /// Relations between customers.
+        Relations = "relations",
+        /// Products of the bank.
+        Products = "products",
+        /// Accounts: deposits, loans, cards, holdings.
+        Accounts = "accounts",
+        /// Who is what to which account.
+        AccountLinks = "account_links",
+        /// Balances of accounts by day.
+        Balances = "balances",
+        /// Standing orders.
+        StandingOrders = "standing_orders",
+        /// Transactions.
+        Transactions = "transactions",
     }
 }
 
@@ -67,6 +82,47 @@ const fn owner(feed: Feed) -> Owner {
                 taken(values, |records| customer::contact_points::apply(tx, actor, source, records))
             },
             retraction: None,
+        },
+        Feed::Relations => Owner {
+            check: fits::<customer::RelationRecord>,
+            apply: |tx, actor, source, values| taken(values, |records| customer::relations::apply(tx, actor, source, records)),
+            retraction: Some(customer::retraction::RELATIONS),
+        },
+        Feed::Products => Owner {
+            check: fits::<account_link::ProductRecord>,
+            apply: |tx, actor, source, values| taken(values, |records| account_link::apply_products(tx, actor, source, records)),
+            retraction: Some(account_link::retraction::PRODUCTS),
+        },
+        Feed::Accounts => Owner {
+            check: fits::<account_link::AccountRecord>,
+            apply: |tx, actor, source, values| taken(values, |records| account_link::apply_accounts(tx, actor, source, records)),
+            retraction: Some(account_link::retraction::ACCOUNTS),
+        },
+        Feed::AccountLinks => Owner {
+            check: fits::<account_link::AccountLinkRecord>,
+            apply: |tx, actor, source, values| {
+                taken(values, |records| account_link::apply_account_links(tx, actor, source, records))
+            },
+            retraction: Some(account_link::retraction::ACCOUNT_LINKS),
+        },
+        Feed::Balances => Owner {
+            check: fits::<account_link::BalanceRecord>,
+            apply: |tx, actor, source, values| taken(values, |records| account_link::apply_balances(tx, actor, source, records)),
+            retraction: None,
+        },
+        Feed::StandingOrders => Owner {
+            check: fits::<account_link::StandingOrderRecord>,
+            apply: |tx, actor, source, values| {
+                taken(values, |records| account_link::apply_standing_orders(tx, actor, source, records))
+            },
+            retraction: Some(account_link::retraction::STANDING_ORDERS),
+        },
+        Feed::Transactions => Owner {
+            check: fits::<account_link::TransactionRecord>,
+            apply: |tx, actor, source, values| {
+                taken(values, |records| account_link::apply_transactions(tx, actor, source, records))
+            },
+            retraction: Some(account_link::retraction::TRANSACTIONS),
         },
     }
 }

@@ -11,6 +11,7 @@ mod link;
 mod product;
 mod record;
 mod refer;
+pub mod retraction;
 mod standing_order;
 mod transaction;
 

@@ -29,3 +29,7 @@ pub const CUSTOMERS: Retraction = Retraction {
 
 const OF_ANOTHER_SOURCE: &str = "source_system <> (SELECT s.code FROM source_systems s JOIN imports i ON i.source_system_id = s.id \
     WHERE i.id = $1)";
+
+/// Relations between customers.
+pub const RELATIONS: Retraction =
+    Retraction { table: "relations", event: Some("relation.retracted"), dependants: &[], before: &[], parts: &[] };
