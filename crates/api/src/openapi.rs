@@ -16,7 +16,9 @@ use crate::{extract::IfMatchHeader, problem::Problem};
     info(
         title = "Kehu",
         description = "A headless bank CRM: one customer record out of many systems, for every front end.\n\nAnswers are JSON. \
-            Problems follow RFC 9457. Lists are paged by cursor. Changes take `If-Match`; every POST takes `Idempotency-Key`.",
+            Problems follow RFC 9457. Lists are paged by cursor. Changes take `If-Match`; every POST takes `Idempotency-Key`.\n\n\
+            Say in `X-Purpose` why sensitive data is read; it is recorded. A machine client with the scope `on_behalf_of` names \
+            in `X-On-Behalf-Of` the employee number of the person for whom it acts.",
         contact(name = "Kehu", url = "https://kehu.dev"),
         license(name = "Apache-2.0", identifier = "Apache-2.0"),
     ),

@@ -2,7 +2,7 @@
 
 use actix_web::{
     HttpMessage, HttpResponse,
-    body::{self, BoxBody, MessageBody},
+    body::{self, BodySize, BoxBody, MessageBody},
     dev::{Payload, ServiceRequest},
     http::{
         StatusCode,
@@ -58,18 +58,21 @@ fn hex(hash: Sha256) -> String {
 }
 
 /// The answer, with a copy of it when it can be kept: text of moderate size.
-pub(super) async fn keep<B: MessageBody + 'static>(response: HttpResponse<B>) -> (HttpResponse, Result<Kept, StatusCode>) {
-    let status = response.status();
+pub(super) async fn keep<B: MessageBody + 'static>(response: HttpResponse<B>) -> (HttpResponse, Option<Kept>) {
     let known = response.error().and_then(|error| error.as_error::<Problem>()).cloned();
     let (response, content) = response.into_parts();
-    if !matches!(content.size(), body::BodySize::None | body::BodySize::Sized(_)) {
-        return (response.set_body(content.boxed()), Err(status));
-    }
-    let Ok(Ok(bytes)) = body::to_bytes_limited(content, ANSWER).await else {
-        // Too large to keep is too large to have been read: only a fault comes here with a consumed body.
-        return (HttpResponse::InternalServerError().finish(), Err(StatusCode::INTERNAL_SERVER_ERROR));
+    let moderate = match content.size() {
+        BodySize::None => true,
+        BodySize::Sized(size) => usize::try_from(size).is_ok_and(|size| size <= ANSWER),
+        BodySize::Stream => false,
     };
-    let kept = copy(&response, &bytes).ok_or(status);
+    if !moderate {
+        return (response.set_body(content.boxed()), None);
+    }
+    let Ok(bytes) = body::to_bytes(content).await else {
+        return (HttpResponse::from_error(Problem::new(StatusCode::INTERNAL_SERVER_ERROR)), None);
+    };
+    let kept = copy(&response, &bytes);
     // An answer that is a problem stays one, to be completed by the outer layers.
     let answer = match known {
         Some(problem) => HttpResponse::from_error(problem),
@@ -103,4 +106,21 @@ pub(super) fn restore(kept: Kept) -> HttpResponse<BoxBody> {
         response.insert_header((name, value));
     }
     response.body(kept.body)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[actix_web::test]
+    async fn a_large_answer_is_given_but_not_kept() {
+        let (answer, kept) = keep(HttpResponse::Ok().body(vec![b'x'; ANSWER + 1])).await;
+        assert!(kept.is_none());
+        assert_eq!(body::to_bytes(answer.into_body()).await.unwrap().len(), ANSWER + 1);
+        let (answer, kept) = keep(HttpResponse::Created().body(vec![b'x'; ANSWER])).await;
+        assert_eq!((kept.unwrap().status, answer.status()), (201, StatusCode::CREATED));
+        let (answer, kept) = keep(HttpResponse::Ok().body(vec![0xff])).await;
+        assert!(kept.is_none(), "no text");
+        assert_eq!(body::to_bytes(answer.into_body()).await.unwrap(), &[0xff][..]);
+    }
 }

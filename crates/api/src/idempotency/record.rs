@@ -179,9 +179,9 @@ fn lost() -> Begun {
 
 /// Keeps the answer. One that makes no promise for the next time (5xx, 408, 429), or that cannot be kept, lets
 /// the key go, unless something was written.
-pub(super) async fn end(store: &Store, claim: &Claim, kept: Result<Kept, StatusCode>) -> Result<()> {
+pub(super) async fn end(store: &Store, claim: &Claim, kept: Option<Kept>) -> Result<()> {
     let claim = claim.clone();
-    store.write(move |tx| end_in(tx, &claim, kept.as_ref().ok())).await
+    store.write(move |tx| end_in(tx, &claim, kept.as_ref())).await
 }
 
 fn end_in(tx: &mut Tx<'_>, claim: &Claim, kept: Option<&Kept>) -> Result<()> {
