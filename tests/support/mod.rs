@@ -1,7 +1,8 @@
 //! The bench of all tests: an application on a fresh database of its own, and clients that call it.
 
 pub mod bank;
-mod client;
+pub mod client;
+pub mod customers;
 pub mod postgres;
 
 use std::{path::PathBuf, pin::Pin, sync::OnceLock};

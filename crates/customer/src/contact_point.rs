@@ -2,8 +2,8 @@
 
 use diesel::{AsChangeset, ExpressionMethods, Insertable, QueryDsl, Queryable, RunQueryDsl, Selectable, SelectableHelper};
 use kehu_kernel::{
-    Action, Actor, Conn, Date, Error, FieldError, Id, Instant, Page, PageParams, Result, Tx, bulk_insert, event::NewEvent, patch,
-    schema::contact_points, text_enum,
+    Action, Actor, Conn, Date, Error, FieldError, Id, Instant, Page, PageParams, Result, Tx, access::FieldClass, bulk_insert,
+    event::NewEvent, patch, schema::contact_points, text_enum,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -12,7 +12,7 @@ use validator::Validate;
 
 use crate::{
     CustomerId, quality,
-    rules::{self, folded, phone},
+    rules::{self, folded, identity_number, phone},
     scope,
 };
 
@@ -251,6 +251,28 @@ impl NewContactPoint {
     }
 }
 
+impl ContactPoint {
+    /// As the actor is shown it: callers who may not see internal fields get the kind and no more than a
+    /// hint of the value.
+    #[must_use]
+    pub fn shown_to(self, actor: &Actor) -> Self {
+        if actor.sees(FieldClass::Internal) {
+            return self;
+        }
+        Self {
+            value: identity_number::mask(&self.value),
+            normalised: identity_number::mask(&self.normalised),
+            province: None,
+            city: None,
+            district: None,
+            street: None,
+            postcode: None,
+            division_code: None,
+            ..self
+        }
+    }
+}
+
 /// The comparable form of a value, or what is wrong with it.
 ///
 /// # Errors
@@ -278,7 +300,8 @@ pub fn list(conn: &mut Conn, actor: &Actor, customer: CustomerId, params: &PageP
         query = query.filter(contact_points::id.gt(after));
     }
     let rows = query.load(&mut conn.db)?;
-    window.page(&conn.keys, rows, total, |row: &ContactPoint| row.id)
+    let page = window.page(&conn.keys, rows, total, |row: &ContactPoint| row.id)?;
+    Ok(page.map(|point| point.shown_to(actor)))
 }
 
 /// Records a contact point.
@@ -304,7 +327,7 @@ pub fn create(tx: &mut Tx<'_>, actor: &Actor, customer: CustomerId, new: NewCont
     diesel::insert_into(contact_points::table).values(&row).execute(&mut tx.db)?;
     quality::refresh(tx, customer)?;
     tx.emit(actor, NewEvent::new("contact_point.created", row.id, json!({ "kind": row.kind })).of_customer(customer));
-    Ok(row)
+    Ok(row.shown_to(actor))
 }
 
 /// Changes a contact point that still has the version the caller saw.
@@ -345,7 +368,7 @@ pub fn update(
     }
     quality::refresh(tx, customer)?;
     tx.emit(actor, NewEvent::new("contact_point.updated", id, json!({ "kind": before.kind })).of_customer(customer));
-    find(tx, customer, id)
+    Ok(find(tx, customer, id)?.shown_to(actor))
 }
 
 /// Ends a contact point: it stays on record, but no longer counts.
@@ -382,7 +405,7 @@ pub fn end(
     }
     quality::refresh(tx, customer)?;
     tx.emit(actor, NewEvent::new("contact_point.ended", id, json!({ "kind": before.kind })).of_customer(customer));
-    find(tx, customer, id)
+    Ok(find(tx, customer, id)?.shown_to(actor))
 }
 
 /// Records those contact points that the customer does not have yet; returns how many.

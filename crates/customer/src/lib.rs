@@ -10,7 +10,6 @@ pub mod identity;
 pub mod list;
 pub mod lookup;
 pub mod number;
-mod of_visible;
 mod ownership;
 pub mod past;
 pub mod present;
@@ -26,5 +25,4 @@ pub mod update;
 pub mod view;
 
 pub use customer::{Customer, CustomerId, CustomerKind, CustomerRow, CustomerStatus, LifeCycleStage};
-pub use of_visible::of_visible;
 pub use scope::{require, set_owner, visible_to};

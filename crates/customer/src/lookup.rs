@@ -17,8 +17,9 @@ use crate::{
     Customer, CustomerId, CustomerRow,
     contact_point::{ContactPoint, ContactPointKind, normalise},
     identity::{Identity, NUMBER, VerificationState},
-    of_visible, present,
+    present,
     rules::identity_number,
+    scope,
 };
 
 /// How many answers a lookup gives at most.
@@ -138,10 +139,11 @@ fn by_contact(
     pointer: &str,
 ) -> Result<Vec<Trace>> {
     let normalised = normalise(kind, value, country).map_err(|message| Error::invalid(pointer, kind.as_str(), message))?;
+    let within = customers::table.filter(scope::visible_to(reach)).select(customers::id).into_boxed();
     let points: Vec<ContactPoint> = contact_points::table
         .filter(contact_points::kind.eq(kind))
         .filter(contact_points::normalised.eq(normalised))
-        .filter(of_visible(contact_points::customer_id, reach))
+        .filter(contact_points::customer_id.eq_any(within))
         .order(contact_points::id)
         .limit(200)
         .select(ContactPoint::as_select())
@@ -165,9 +167,10 @@ fn by_contact(
 fn by_identity(conn: &mut Conn, reach: &Reach, number: &str) -> Result<Vec<Trace>> {
     let indexes: Vec<Vec<u8>> =
         identity_number::candidates(number).iter().map(|number| conn.keys.blind_index(NUMBER, number)).collect();
+    let within = customers::table.filter(scope::visible_to(reach)).select(customers::id).into_boxed();
     let found: Vec<Identity> = identities::table
         .filter(identities::number_index.eq_any(indexes))
-        .filter(of_visible(identities::customer_id, reach))
+        .filter(identities::customer_id.eq_any(within))
         .order(identities::id)
         .limit(200)
         .select(Identity::as_select())

@@ -21,7 +21,8 @@ pub type Visible = Box<dyn BoxableExpression<customers::table, MultiBackend, Sql
 /// The customers within reach: by the branch that keeps them, by active assignment, or the one customer.
 /// Customers that were absorbed by a merge are out of everybody's sight.
 ///
-/// For what belongs to customers there is [`crate::of_visible`].
+/// For what belongs to customers:
+/// `x::customer_id.eq_any(customers::table.filter(visible_to(&reach)).select(customers::id).into_boxed())`.
 #[must_use]
 pub fn visible_to(reach: &Reach) -> Visible {
     let living = customers::merged_into.is_null();

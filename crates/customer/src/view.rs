@@ -101,11 +101,12 @@ fn around(conn: &mut Conn, actor: &Actor, customer: Customer, perspective: Persp
         identities = Some(shown);
         identity_count = Some(documents().count().get_result(&mut conn.db)?);
     }
-    let contact_points = points()
+    let shown: Vec<ContactPoint> = points()
         .order((contact_points::preferred.desc(), contact_points::id))
         .limit(SHOWN)
         .select(ContactPoint::as_select())
         .load(&mut conn.db)?;
+    let contact_points = shown.into_iter().map(|point| point.shown_to(actor)).collect();
     let contact_point_count = points().count().get_result(&mut conn.db)?;
     let mut relations = None;
     let mut relation_count = None;

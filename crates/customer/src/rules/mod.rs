@@ -16,12 +16,13 @@ pub fn folded(text: &str) -> String {
     text.nfkc().collect::<String>().trim().to_owned()
 }
 
-/// Texts of people: more than blanks, without control characters other than line breaks and tabs.
+/// Texts of people: not only blanks, without control characters other than line breaks and tabs. Whether
+/// they may be empty is told by their length.
 ///
 /// # Errors
 /// `blank` or `control_character`.
 pub fn text(text: &str) -> Result<(), ValidationError> {
-    if text.trim().is_empty() {
+    if !text.is_empty() && text.trim().is_empty() {
         return Err(ValidationError::new("blank").with_message("More than blanks is needed.".into()));
     }
     if text.chars().any(|c| c.is_control() && !"\n\r\t".contains(c)) {

@@ -1,0 +1,143 @@
+//! `/v1/customers/{id}/relations` and `/v1/customers/{id}/corporate-tree`
+
+use serde_json::{Value, json};
+
+use kehu_customer::{
+    CustomerId,
+    relation::{self, NewRelation},
+};
+use kehu_kernel::{Actor, BasisPoints, Error};
+
+use crate::{
+    both_databases,
+    support::{
+        App, Client,
+        customers::{branches, company, path, person},
+    },
+};
+
+both_databases!(
+    stores_once_and_reads_from_both_sides,
+    refuses_cycles_of_parent_companies,
+    never_gives_away_more_than_the_whole,
+    never_gives_away_more_than_the_whole_to_crossing_writers,
+    shows_the_corporate_tree
+);
+
+async fn relate(client: &Client<'_>, from: &Value, kind: &str, to: &Value, more: Value) -> crate::support::client::Answer {
+    let mut body = json!({ "related_customer_id": to["id"], "type": kind });
+    body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    client.post(&path(from, "/relations"), body).await
+}
+
+async fn stores_once_and_reads_from_both_sides(app: App) {
+    let admin = app.role("administrator");
+    let (mother, child) = (person(&admin, "Mother", None).await, person(&admin, "Child", None).await);
+    // Told from the child's side, kept as the mother's.
+    let made = relate(&admin, &child, "child", &mother, json!({ "related_role": "guardian" })).await.expect(201);
+    assert_eq!((&made["type"], &made["related"]["label"]), (&json!("child"), &json!("Mother")));
+    let seen = admin.get(&path(&mother, "/relations?include_total=true")).await.expect(200);
+    assert_eq!(
+        (&seen["total"], &seen["items"][0]["type"], &seen["items"][0]["role"]),
+        (&json!(1), &json!("parent"), &json!("guardian"))
+    );
+    assert_eq!(seen["items"][0]["id"], made["id"]);
+    assert_eq!(relate(&admin, &mother, "parent", &child, json!({})).await.problem(409), "relation_exists");
+    relate(&admin, &mother, "other", &child, json!({})).await.expect(201);
+    assert_eq!(relate(&admin, &child, "other", &mother, json!({})).await.problem(409), "relation_exists");
+    assert_eq!(admin.get(&path(&child, "/relations?type=child")).await.expect(200)["items"].as_array().unwrap().len(), 1);
+    assert_eq!(admin.get(&path(&child, "/relations?type=parent")).await.expect(200)["items"], json!([]));
+    let end = path(&mother, &format!("/relations/{}/end", made["id"].as_str().unwrap()));
+    let ended = admin.command(&end, 1, json!({ "reason": "of age" })).await.expect(200);
+    assert!(ended["valid_to"].is_string());
+    assert_eq!(admin.command(&end, 2, json!({ "reason": "again" })).await.problem(409), "already_ended");
+    assert_eq!(admin.get(&path(&child, "/relations?as_of=2999-01-01")).await.expect(200)["items"].as_array().unwrap().len(), 1);
+    assert_eq!(relate(&admin, &mother, "parent", &mother, json!({})).await.pointers(422), ["/related_customer_id"]);
+    assert_eq!(relate(&admin, &mother, "spouse", &child, json!({ "share_bp": 1 })).await.pointers(422), ["/share_bp"]);
+    let firm = company(&admin, "Firm").await;
+    assert_eq!(relate(&admin, &mother, "parent", &firm, json!({})).await.pointers(422), ["/type"]);
+    assert_eq!(relate(&admin, &mother, "shareholder", &firm, json!({})).await.pointers(422), ["/share_bp"]);
+    assert_eq!(relate(&admin, &mother, "shareholder", &firm, json!({ "share_bp": 10001 })).await.pointers(422), ["/share_bp"]);
+    let ids = branches(&admin).await;
+    let hidden = person(&admin, "Hidden", Some(&ids["BJ"])).await;
+    let here = person(&admin, "Here", Some(&ids["SH"])).await;
+    relate(&admin, &here, "spouse", &hidden, json!({})).await.expect(201);
+    let teller = app.role_at("teller", "SH");
+    assert_eq!(teller.get(&path(&here, "/relations")).await.expect(200)["items"][0]["related"]["label"], "");
+    assert_eq!(relate(&teller, &here, "other", &hidden, json!({})).await.pointers(422), ["/related_customer_id"]);
+}
+
+async fn refuses_cycles_of_parent_companies(app: App) {
+    let admin = app.role("administrator");
+    let (a, b, c) = (company(&admin, "A").await, company(&admin, "B").await, company(&admin, "C").await);
+    relate(&admin, &a, "parent_company", &b, json!({})).await.expect(201);
+    relate(&admin, &c, "subsidiary", &b, json!({})).await.expect(201);
+    assert_eq!(relate(&admin, &c, "parent_company", &a, json!({})).await.problem(409), "relation_cycle");
+    assert_eq!(relate(&admin, &a, "subsidiary", &c, json!({})).await.problem(409), "relation_cycle");
+    assert_eq!(relate(&admin, &a, "parent_company", &c, json!({})).await.problem(409), "parent_company_taken");
+    // What ended before is no cycle.
+    let past = json!({ "valid_from": "2001-01-01", "valid_to": "2010-01-01" });
+    relate(&admin, &c, "parent_company", &a, past).await.expect(201);
+}
+
+async fn never_gives_away_more_than_the_whole(app: App) {
+    let admin = app.role("administrator");
+    let firm = company(&admin, "Firm").await;
+    let (one, two) = (person(&admin, "One", None).await, person(&admin, "Two", None).await);
+    let stake = |share: i32, from: &str, to: Option<&str>| json!({ "share_bp": share, "valid_from": from, "valid_to": to });
+    relate(&admin, &one, "shareholder", &firm, stake(6000, "2020-01-01", Some("2022-01-01"))).await.expect(201);
+    let much = stake(4001, "2021-06-01", None);
+    assert_eq!(relate(&admin, &two, "shareholder", &firm, much).await.problem(409), "shares_exceeded");
+    let after = stake(10_000, "2022-01-01", None);
+    relate(&admin, &firm, "holding", &two, after).await.expect(201);
+    assert_eq!(relate(&admin, &one, "shareholder", &firm, stake(1, "2023-01-01", None)).await.problem(409), "shares_exceeded");
+    relate(&admin, &two, "shareholder", &firm, stake(4000, "2020-01-01", Some("2022-01-01"))).await.expect(201);
+}
+
+/// Ten writers at once, each wanting 3,000 basis points: three of them get it.
+async fn never_gives_away_more_than_the_whole_to_crossing_writers(app: App) {
+    let admin = app.role("administrator");
+    let firm: CustomerId = company(&admin, "Firm").await["id"].as_str().unwrap().parse().unwrap();
+    let mut owners: Vec<CustomerId> = Vec::new();
+    for number in 0..10 {
+        owners.push(person(&admin, &format!("Owner {number}"), None).await["id"].as_str().unwrap().parse().unwrap());
+    }
+    let store = &app.store;
+    let results: Vec<_> = std::thread::scope(|scope| {
+        let started: Vec<_> = owners
+            .into_iter()
+            .map(|owner| {
+                scope.spawn(move || {
+                    store.write_blocking(move |tx| {
+                        let new = json!({ "related_customer_id": firm, "type": "shareholder" });
+                        let new = NewRelation { share_bp: Some(BasisPoints(3_000)), ..serde_json::from_value(new).unwrap() };
+                        relation::create(tx, &Actor::system(), owner, new)
+                    })
+                })
+            })
+            .collect();
+        started.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 3);
+    let refused = |error: &Error| matches!(error, Error::Conflict { code: "shares_exceeded", .. });
+    assert!(results.iter().filter_map(|result| result.as_ref().err()).all(refused));
+}
+
+async fn shows_the_corporate_tree(app: App) {
+    let admin = app.role("administrator");
+    let (top, middle, low) = (company(&admin, "Top").await, company(&admin, "Middle").await, company(&admin, "Low").await);
+    for (one, other) in [(&top, &middle), (&middle, &low)] {
+        relate(&admin, one, "parent_company", other, json!({})).await.expect(201);
+        relate(&admin, one, "shareholder", other, json!({ "share_bp": 8000 })).await.expect(201);
+    }
+    let side = company(&admin, "Side").await;
+    relate(&admin, &side, "subsidiary", &top, json!({})).await.expect(201);
+    let tree = admin.get(&path(&low, "/corporate-tree")).await.expect(200);
+    assert_eq!((&tree["ultimate_parent"]["label"], &tree["subsidiary_count"]), (&json!("Top"), &json!(3)));
+    let node =
+        |name: &str| tree["items"].as_array().unwrap().iter().find(|node| node["customer"]["label"] == name).unwrap().clone();
+    assert_eq!((&node("Low")["depth"], &node("Low")["controlled_bp"]), (&json!(2), &json!(6400)));
+    assert_eq!((&node("Side")["share_bp"], &node("Side")["controlled_bp"]), (&Value::Null, &Value::Null));
+    let human = person(&admin, "Human", None).await;
+    assert_eq!(admin.get(&path(&human, "/corporate-tree")).await.problem(409), "not_an_organisation");
+}
