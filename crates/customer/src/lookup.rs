@@ -7,6 +7,7 @@ use kehu_kernel::{
     Action, Actor, Conn, Error, Result,
     access::Reach,
     schema::{contact_points, customers, identities},
+    store::within,
     text_enum,
 };
 use serde::{Deserialize, Serialize};
@@ -139,11 +140,11 @@ fn by_contact(
     pointer: &str,
 ) -> Result<Vec<Trace>> {
     let normalised = normalise(kind, value, country).map_err(|message| Error::invalid(pointer, kind.as_str(), message))?;
-    let within = customers::table.filter(scope::visible_to(reach)).select(customers::id).into_boxed();
+    let visible = customers::table.filter(scope::visible_to(reach)).select(customers::id).into_boxed();
     let points: Vec<ContactPoint> = contact_points::table
         .filter(contact_points::kind.eq(kind))
         .filter(contact_points::normalised.eq(normalised))
-        .filter(contact_points::customer_id.eq_any(within))
+        .filter(within(contact_points::customer_id, visible))
         .order(contact_points::id)
         .limit(200)
         .select(ContactPoint::as_select())
@@ -167,10 +168,10 @@ fn by_contact(
 fn by_identity(conn: &mut Conn, reach: &Reach, number: &str) -> Result<Vec<Trace>> {
     let indexes: Vec<Vec<u8>> =
         identity_number::candidates(number).iter().map(|number| conn.keys.blind_index(NUMBER, number)).collect();
-    let within = customers::table.filter(scope::visible_to(reach)).select(customers::id).into_boxed();
+    let visible = customers::table.filter(scope::visible_to(reach)).select(customers::id).into_boxed();
     let found: Vec<Identity> = identities::table
         .filter(identities::number_index.eq_any(indexes))
-        .filter(identities::customer_id.eq_any(within))
+        .filter(within(identities::customer_id, visible))
         .order(identities::id)
         .limit(200)
         .select(Identity::as_select())

@@ -22,7 +22,7 @@ pub type Visible = Box<dyn BoxableExpression<customers::table, MultiBackend, Sql
 /// Customers that were absorbed by a merge are out of everybody's sight.
 ///
 /// For what belongs to customers:
-/// `x::customer_id.eq_any(customers::table.filter(visible_to(&reach)).select(customers::id).into_boxed())`.
+/// `within(x::customer_id, customers::table.filter(visible_to(&reach)).select(customers::id).into_boxed())`.
 #[must_use]
 pub fn visible_to(reach: &Reach) -> Visible {
     let living = customers::merged_into.is_null();
