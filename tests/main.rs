@@ -5,6 +5,7 @@ mod support;
 mod access;
 mod assignment;
 mod auth;
+mod berka;
 mod branch;
 mod client;
 mod customer;

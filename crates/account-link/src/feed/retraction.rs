@@ -51,19 +51,15 @@ pub const TRANSACTIONS: Retraction = Retraction {
 };
 
 const DAYS: &str = "UPDATE account_daily_totals SET
-    credit_minor = credit_minor - COALESCE((SELECT CAST(SUM(t.amount_minor) AS BIGINT) FROM transactions t
-        WHERE t.account_id = account_daily_totals.account_id AND t.booked_on = account_daily_totals.day
-        AND t.direction = 'credit' AND t.id IN {chosen}), 0),
-    debit_minor = debit_minor - COALESCE((SELECT CAST(SUM(t.amount_minor) AS BIGINT) FROM transactions t
-        WHERE t.account_id = account_daily_totals.account_id AND t.booked_on = account_daily_totals.day
-        AND t.direction = 'debit' AND t.id IN {chosen}), 0),
-    credit_count = credit_count - (SELECT COUNT(*) FROM transactions t
-        WHERE t.account_id = account_daily_totals.account_id AND t.booked_on = account_daily_totals.day
-        AND t.direction = 'credit' AND t.id IN {chosen}),
-    debit_count = debit_count - (SELECT COUNT(*) FROM transactions t
-        WHERE t.account_id = account_daily_totals.account_id AND t.booked_on = account_daily_totals.day
-        AND t.direction = 'debit' AND t.id IN {chosen})
-    WHERE account_id IN (SELECT account_id FROM transactions WHERE id IN {chosen})";
+    credit_minor = credit_minor - gone.credit, debit_minor = debit_minor - gone.debit,
+    credit_count = credit_count - gone.credits, debit_count = debit_count - gone.debits
+    FROM (SELECT account_id, booked_on,
+        CAST(SUM(CASE WHEN direction = 'credit' THEN amount_minor ELSE 0 END) AS BIGINT) AS credit,
+        CAST(SUM(CASE WHEN direction = 'debit' THEN amount_minor ELSE 0 END) AS BIGINT) AS debit,
+        SUM(CASE WHEN direction = 'credit' THEN 1 ELSE 0 END) AS credits,
+        SUM(CASE WHEN direction = 'debit' THEN 1 ELSE 0 END) AS debits
+        FROM transactions WHERE id IN {chosen} GROUP BY account_id, booked_on) AS gone
+    WHERE account_daily_totals.account_id = gone.account_id AND account_daily_totals.day = gone.booked_on";
 
 /// Months are the sums of their days.
 const MONTHS: &str = "UPDATE account_monthly_totals SET
