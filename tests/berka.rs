@@ -1,24 +1,16 @@
-//! A real bank, imported through the API, with its known answers. Needs the export of 1993–98 beside the
+//! A real bank, imported as `kehu import` does it, with its known answers. Needs the export of 1993–98 beside the
 //! repository and is skipped without it.
 
-use std::{collections::HashSet, path::PathBuf};
+use std::path::PathBuf;
 
 use diesel::{QueryableByName, RunQueryDsl, sql_query, sql_types::BigInt};
 use kehu_intake::import;
 use kehu_kernel::{Actor, Error, Store};
 use serde_json::{Value, json};
 
-use crate::{
-    both_databases,
-    import::{counts, prepare, upload},
-    support::App,
-};
+use crate::{both_databases, support::App};
 
-both_databases!(
-    a_bank_comes_in_with_its_known_answers,
-    the_same_bank_again_changes_nothing_and_can_be_taken_back,
-    a_killed_import_goes_on_where_it_stopped
-);
+both_databases!(the_same_bank_again_changes_nothing_and_can_be_taken_back, a_killed_import_goes_on_where_it_stopped);
 
 fn export() -> Option<PathBuf> {
     let root = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
@@ -76,31 +68,6 @@ fn known_answers(store: &Store) {
         days
     };
     assert_eq!((sum("1993-12-31"), sum("1994-02-28")), (3_657_594_610, 3_671_060_370));
-}
-
-async fn a_bank_comes_in_with_its_known_answers(app: App) {
-    let Some(directory) = export() else { return };
-    let admin = app.role("administrator");
-    let id = prepare(&admin, mapping()).await;
-    let mut files: Vec<(String, Vec<u8>)> = std::fs::read_dir(directory)
-        .unwrap()
-        .map(|entry| entry.unwrap())
-        .map(|entry| (entry.file_name().to_string_lossy().into_owned(), std::fs::read(entry.path()).unwrap()))
-        .collect();
-    // Transactions first, districts last: each file in an import of its own, so that everything has to wait.
-    files.sort_by(|a, b| b.0.cmp(&a.0));
-    let mut seen = HashSet::new();
-    for (name, content) in &files {
-        let done = upload(&app, &id, &[(name, content)], &[]).await;
-        assert_eq!(counts(&done)[4], 0, "{name}: {:#}", done["counts"]);
-        seen.insert(done["id"].clone());
-    }
-    known_answers(&app.store);
-    let list = admin.get("/v1/imports?include_total=true&state=done").await.expect(200);
-    assert_eq!(list["total"], seen.len());
-    for import in list["items"].as_array().unwrap() {
-        assert_eq!(import["counts"]["parked"], 0, "{:#}", import["files"]);
-    }
 }
 
 async fn the_same_bank_again_changes_nothing_and_can_be_taken_back(app: App) {

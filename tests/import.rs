@@ -25,7 +25,7 @@ both_databases!(
 const BOUNDARY: &str = "----kehu-test";
 
 /// A form of texts and files.
-pub fn form(texts: &[(&str, &str)], files: &[(&str, &[u8])]) -> Vec<u8> {
+fn form(texts: &[(&str, &str)], files: &[(&str, &[u8])]) -> Vec<u8> {
     let mut body = Vec::new();
     for (name, value) in texts {
         let part = format!("--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n");
@@ -77,7 +77,7 @@ const CLIENTS: &str =
 const BRANCHES: &str = "code,name,parent\nB1,First,\n";
 
 /// A source system and the mapping: the id of the mapping.
-pub async fn prepare(admin: &Client<'_>, mapping: Value) -> String {
+async fn prepare(admin: &Client<'_>, mapping: Value) -> String {
     admin.post("/v1/source-systems", json!({ "code": "core", "name": "Core" })).await.expect(201);
     admin.post("/v1/mappings", mapping).await.expect(201)["id"].as_str().unwrap().to_owned()
 }
@@ -89,7 +89,7 @@ async fn import(app: &App, mapping_id: &str, files: &[(&str, &str)]) -> Value {
 }
 
 /// Uploads files of bytes, with further texts.
-pub async fn upload(app: &App, mapping_id: &str, files: &[(&str, &[u8])], texts: &[(&str, &str)]) -> Value {
+async fn upload(app: &App, mapping_id: &str, files: &[(&str, &[u8])], texts: &[(&str, &str)]) -> Value {
     let admin = app.role("administrator");
     let texts = [&[("source_system", "core"), ("mapping_id", mapping_id)], texts].concat();
     let media = format!("multipart/form-data; boundary={BOUNDARY}");
@@ -103,7 +103,7 @@ fn path(import: &Value) -> String {
 }
 
 /// Read, created, updated, unchanged, rejected, parked.
-pub fn counts(import: &Value) -> [i64; 6] {
+fn counts(import: &Value) -> [i64; 6] {
     assert!(import["state"] == "done", "{import:#}");
     ["read", "created", "updated", "unchanged", "rejected", "parked"].map(|name| import["counts"][name].as_i64().unwrap())
 }
