@@ -44,7 +44,7 @@ schema: ## Writes crates/kernel/src/schema.rs anew from a migrated PostgreSQL da
 	cargo fmt -p kehu-kernel
 
 bench: ## Measures the paths that goals are set for
-	cargo bench --locked --workspace
+	cargo bench --locked -p kehu-tests --bench load
 
 migration: ## Makes an empty migration in both trees: make migration NAME=add_x_to_y
 	@test -n "$(NAME)" || { echo "make migration NAME=verb_table"; exit 1; }

@@ -4,6 +4,7 @@ pub mod bank;
 pub mod client;
 pub mod customers;
 pub mod postgres;
+pub mod process;
 
 use std::{path::PathBuf, pin::Pin, sync::OnceLock};
 

@@ -144,23 +144,18 @@ impl Store {
     /// # Errors
     /// As [`Store::read`].
     pub fn read_blocking<T>(&self, mut work: impl FnMut(&mut Conn) -> Result<T>) -> Result<T> {
-        let mut attempt = 0;
+        // Connections may have died in the pool with their server, all of them at once.
+        let mut spares = self.inner.readers.max_size();
         loop {
-            let result = self.read_once(&mut work);
-            attempt += 1;
+            let mut conn = checkout(&self.inner.readers)?;
+            let result = match self.inner.backend {
+                Backend::Sqlite => sqlite::snapshot(&mut conn, &mut work),
+                Backend::Postgres => postgres::watch(&mut conn, &mut work),
+            };
             match result {
-                // A pooled connection may have died with its server: a fresh one gets a second chance.
-                Err(Error::Unavailable(_)) if attempt < 2 => {}
+                Err(Error::Unavailable(_)) if spares > 0 && conn.broken => spares -= 1,
                 other => return other,
             }
-        }
-    }
-
-    fn read_once<T>(&self, work: &mut impl FnMut(&mut Conn) -> Result<T>) -> Result<T> {
-        let mut conn = checkout(&self.inner.readers)?;
-        match self.inner.backend {
-            Backend::Sqlite => sqlite::snapshot(&mut conn, work),
-            Backend::Postgres => postgres::watch(&mut conn, work),
         }
     }
 

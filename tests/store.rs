@@ -1,0 +1,190 @@
+//! The store under contention, and when its connections die.
+
+use std::{sync::mpsc, thread, time::Duration};
+
+use diesel::{Connection, ExpressionMethods, PgConnection, QueryDsl, RunQueryDsl, dsl::count_star, sql_query};
+use kehu_kernel::{
+    AnyId, Error, Result, Store,
+    crypto::Keyring,
+    schema::branches,
+    store::{Backend, StoreOptions},
+    time::Clock,
+};
+
+use crate::{both_databases, support::App};
+
+both_databases!(
+    optimistic_increments_lose_nothing,
+    writers_of_two_processes_wait_for_each_other,
+    readers_do_not_wait_for_a_writer
+);
+
+/// Makes a row with a version; its name is the counter.
+fn add(store: &Store, code: &str) -> Result<AnyId> {
+    let code = code.to_owned();
+    store.write_blocking(move |tx| {
+        let id = AnyId::new();
+        diesel::insert_into(branches::table)
+            .values((
+                branches::id.eq(id),
+                branches::code.eq(&code),
+                branches::name.eq("0"),
+                branches::level.eq("outlet"),
+                branches::path.eq(format!("{code}.")),
+                branches::time_zone.eq("Asia/Shanghai"),
+                branches::status.eq("active"),
+                branches::created_at.eq(tx.now),
+                branches::updated_at.eq(tx.now),
+                branches::version.eq(1),
+            ))
+            .execute(&mut tx.db)?;
+        Ok(id)
+    })
+}
+
+fn count(store: &Store) -> Result<i64> {
+    store.read_blocking(|conn| Ok(branches::table.select(count_star()).first(&mut conn.db)?))
+}
+
+/// The counter and its version.
+fn counter(store: &Store, id: AnyId) -> (u32, i64) {
+    let read = store.read_blocking(|conn| {
+        Ok(branches::table.find(id).select((branches::name, branches::version)).first::<(String, i64)>(&mut conn.db)?)
+    });
+    let (name, version) = read.unwrap();
+    (name.parse().unwrap(), version)
+}
+
+/// Adds one to what was read; somebody else may have been faster.
+fn increment(store: &Store, id: AnyId) -> Result<()> {
+    let (value, version) = counter(store, id);
+    store.write_blocking(move |tx| {
+        let changed = diesel::update(branches::table.find(id).filter(branches::version.eq(version)))
+            .set((branches::name.eq((value + 1).to_string()), branches::version.eq(version + 1)))
+            .execute(&mut tx.db)?;
+        if changed == 1 { Ok(()) } else { Err(Error::PreconditionFailed { current: version }) }
+    })
+}
+
+async fn optimistic_increments_lose_nothing(app: App) {
+    let id = add(&app.store, "COUNTER").unwrap();
+    thread::scope(|scope| {
+        for _ in 0..64 {
+            scope.spawn(|| {
+                for _ in 0..4 {
+                    while let Err(error) = increment(&app.store, id) {
+                        assert!(matches!(error, Error::PreconditionFailed { .. }), "{error}");
+                    }
+                }
+            });
+        }
+    });
+    assert_eq!(counter(&app.store, id), (256, 257));
+}
+
+async fn writers_of_two_processes_wait_for_each_other(app: App) {
+    let before = count(&app.store).unwrap();
+    let other = Store::open(&StoreOptions::new(&app.url), Keyring::development().unwrap(), Clock::system()).unwrap();
+    thread::scope(|scope| {
+        for (name, store) in [("A", &app.store), ("B", &other)] {
+            for writer in 0..8 {
+                scope.spawn(move || {
+                    for number in 0..20 {
+                        add(store, &format!("{name}-{writer}-{number}")).unwrap();
+                    }
+                });
+            }
+        }
+    });
+    assert_eq!(count(&other).unwrap() - before, 320);
+}
+
+async fn readers_do_not_wait_for_a_writer(app: App) {
+    let (begun, has_begun) = mpsc::channel();
+    let (end, may_end) = mpsc::channel::<()>();
+    let store = app.store.clone();
+    let writer = thread::spawn(move || {
+        store.write_blocking(move |tx| {
+            diesel::update(branches::table).set(branches::name.eq("changed")).execute(&mut tx.db)?;
+            begun.send(()).unwrap();
+            may_end.recv().unwrap();
+            Ok(())
+        })
+    });
+    has_begun.recv().unwrap();
+    count(&app.store).unwrap();
+    end.send(()).unwrap();
+    writer.join().unwrap().unwrap();
+}
+
+#[actix_web::test]
+async fn a_read_sees_one_snapshot_on_sqlite() {
+    let app = App::sqlite().await;
+    let store = app.store.clone();
+    let look = |conn: &mut kehu_kernel::Conn| branches::table.select(count_star()).first::<i64>(&mut conn.db);
+    let (first, second) = app
+        .store
+        .read_blocking(|conn| {
+            let first = look(conn)?;
+            add(&store, "MEANWHILE")?;
+            Ok((first, look(conn)?))
+        })
+        .unwrap();
+    assert_eq!(first, second);
+    assert_eq!(count(&app.store).unwrap(), first + 1);
+}
+
+/// Ends every connection to the database but this one.
+fn cut_all(url: &str) {
+    let mut conn = PgConnection::establish(url).unwrap();
+    sql_query(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()",
+    )
+    .execute(&mut conn)
+    .unwrap();
+    thread::sleep(Duration::from_millis(100));
+}
+
+/// Runs a piece of work on so many threads at once.
+fn at_once(threads: usize, work: impl Fn(usize) + Sync) {
+    let work = &work;
+    thread::scope(|scope| {
+        for number in 0..threads {
+            scope.spawn(move || work(number));
+        }
+    });
+}
+
+#[actix_web::test]
+async fn cut_connections_are_replaced_unnoticed() {
+    let app = App::on(Backend::Postgres, Clock::system(), App::settings()).await;
+    let read = |_| {
+        app.store.read_blocking(|conn| Ok(sql_query("SELECT pg_sleep(0.05)").execute(&mut conn.db)?)).unwrap();
+    };
+    for round in 0..2 {
+        // All connections are in use once, so all of them are dead afterwards.
+        at_once(8, read);
+        at_once(16, |number| {
+            add(&app.store, &format!("R{round}-{number}")).unwrap();
+        });
+        cut_all(&app.url);
+        count(&app.store).unwrap();
+        cut_all(&app.url);
+        add(&app.store, &format!("AFTER-{round}")).unwrap();
+    }
+    assert_eq!(count(&app.store).unwrap(), 34);
+}
+
+#[actix_web::test]
+async fn a_write_whose_connection_is_cut_leaves_nothing() {
+    let app = App::postgres().await;
+    let url = app.url.clone();
+    let cut = app.store.write_blocking(move |tx| {
+        diesel::update(branches::table).set(branches::name.eq("half")).execute(&mut tx.db)?;
+        cut_all(&url);
+        Ok(branches::table.select(count_star()).first::<i64>(&mut tx.db)?)
+    });
+    assert!(matches!(cut, Err(Error::Unavailable(_))), "{cut:?}");
+    add(&app.store, "NEXT").unwrap();
+    assert_eq!(count(&app.store).unwrap(), 1);
+}

@@ -1,0 +1,149 @@
+//! The `kehu` program as a child process, and callers that reach it over the network.
+
+use std::{
+    net::{SocketAddr, TcpListener, TcpStream},
+    process::{Child, Command, ExitStatus, Output, Stdio},
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+
+use super::SECRET;
+
+/// The program on this database, told nothing by the environment of the tests.
+pub fn kehu(url: &str, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_kehu-under-test"));
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("KEHU_") {
+            command.env_remove(name);
+        }
+    }
+    command.env("DATABASE_URL", url).env("KEHU_JWT_SECRET", SECRET).env("RUST_LOG", "warn");
+    // A request that died with its server may be repeated soon.
+    command.env("KEHU_REQUEST_TIMEOUT", "1");
+    command.args(arguments).stdin(Stdio::null());
+    command
+}
+
+/// Runs the program to its end.
+pub fn run(url: &str, arguments: &[&str]) -> Output {
+    kehu(url, arguments).output().unwrap()
+}
+
+/// What the program writes when all goes well.
+#[track_caller]
+pub fn text(url: &str, arguments: &[&str]) -> String {
+    let output = run(url, arguments);
+    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// An address that nobody listens on.
+pub fn free_address() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
+
+/// A server; it is killed when the test lets go of it.
+pub struct Server {
+    child: Child,
+    /// Where it listens.
+    pub address: SocketAddr,
+}
+
+impl Server {
+    /// Starts a server and waits until it listens.
+    pub fn start(url: &str, address: SocketAddr, options: &[&str]) -> Self {
+        let listen = address.to_string();
+        let common = ["serve", "--listen", &listen, "--rate-limit", "0/1"];
+        let child = kehu(url, &[&common, options].concat()).spawn().unwrap();
+        let server = Self { child, address };
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while TcpStream::connect(address).is_err() {
+            assert!(Instant::now() < deadline, "the server does not listen");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        server
+    }
+
+    /// The id of the process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Ends it as a power loss would: at once.
+    pub fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Asks it to stop.
+    pub fn terminate(&self) {
+        assert!(Command::new("kill").arg("-TERM").arg(self.id().to_string()).status().unwrap().success());
+    }
+
+    /// Waits for it to end by itself.
+    pub fn wait(&mut self) -> ExitStatus {
+        self.child.wait().unwrap()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+/// A caller over the network.
+pub struct Caller {
+    agent: ureq::Agent,
+    base: String,
+    authorization: String,
+}
+
+impl Caller {
+    /// An administrator at `base`, such as `http://127.0.0.1:8080`.
+    pub fn administrator(base: &str) -> Self {
+        let timeout = Some(Duration::from_secs(10));
+        Self::with(base, ureq::Agent::config_builder().http_status_as_error(false).timeout_global(timeout).build().into())
+    }
+
+    /// An administrator with an agent of the test's own.
+    pub fn with(base: &str, agent: ureq::Agent) -> Self {
+        let authorization = format!("Bearer {}", super::sign(serde_json::json!({ "sub": "admin", "roles": ["administrator"] })));
+        Self { agent, base: base.to_owned(), authorization }
+    }
+
+    /// Status and body of a GET.
+    pub fn get(&self, path: &str) -> Result<(u16, Value), ureq::Error> {
+        answer(self.agent.get(format!("{}{path}", self.base)).header("Authorization", &self.authorization).call()?)
+    }
+
+    /// Status and body of a POST under a key.
+    pub fn post(&self, path: &str, key: &str, body: &Value) -> Result<(u16, Value), ureq::Error> {
+        let request = self.agent.post(format!("{}{path}", self.base)).header("Authorization", &self.authorization);
+        answer(request.header("Idempotency-Key", key).content_type("application/json").send(body.to_string())?)
+    }
+
+    /// Sends a POST under its key again and again until the server says that it was carried out.
+    pub fn insist(&self, path: &str, key: &str, body: &Value) {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        loop {
+            let outcome = self.post(path, key, body);
+            match &outcome {
+                Ok((201, _)) => return,
+                Ok((409, problem)) if problem["code"] == "idempotency_answer_lost" => return,
+                Ok((409, problem)) if problem["code"] == "idempotency_key_running" => {}
+                Ok((503, _)) | Err(_) => {}
+                Ok((status, problem)) => panic!("{status}: {problem}"),
+            }
+            assert!(Instant::now() < deadline, "{key}: {outcome:?}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+}
+
+fn answer(mut response: ureq::http::Response<ureq::Body>) -> Result<(u16, Value), ureq::Error> {
+    let text = response.body_mut().read_to_string()?;
+    Ok((response.status().as_u16(), serde_json::from_str(&text).unwrap_or(Value::String(text))))
+}
