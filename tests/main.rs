@@ -3,6 +3,8 @@
 mod support;
 
 mod access;
+mod account;
+mod account_link;
 mod assignment;
 mod auth;
 mod berka;
@@ -12,15 +14,18 @@ mod customer;
 mod customer_feed;
 mod customer_identity;
 mod customer_relation;
+mod customer_view;
 mod event;
 mod idempotency;
 mod import;
 mod job;
 mod organization_feed;
 mod process;
+mod product;
 mod role;
 mod rules;
 mod staff;
 mod store;
 mod team;
+mod transaction;
 mod transport;

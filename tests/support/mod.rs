@@ -2,6 +2,7 @@
 
 pub mod bank;
 pub mod client;
+pub mod ledger;
 pub mod customers;
 pub mod postgres;
 pub mod process;

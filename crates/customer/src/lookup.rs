@@ -58,6 +58,10 @@ pub struct CustomerLookup {
     #[schema(example = "11010519491231002X", min_length = 1, max_length = 64)]
     #[validate(length(min = 1, max = 64))]
     pub identity_number: Option<String>,
+    /// The number of an account or a card, as people write it.
+    #[schema(example = "6222 0212 3456 3456", min_length = 1, max_length = 64)]
+    #[validate(length(min = 1, max = 64))]
+    pub account_number: Option<String>,
 }
 
 /// A customer that fits, and how well.
@@ -88,17 +92,34 @@ struct Trace {
     reason: &'static str,
 }
 
-/// Looks customers up, within the actor's reach.
+/// Looks customers up, within the actor's reach. `by_account` knows who stands behind an account number.
 ///
 /// # Errors
 /// [`Error::Forbidden`] without `customer.read`; [`Error::Invalid`] unless exactly one thing is looked up.
-pub fn lookup(conn: &mut Conn, actor: &Actor, what: &CustomerLookup) -> Result<LookupResult> {
+pub fn lookup(
+    conn: &mut Conn,
+    actor: &Actor,
+    what: &CustomerLookup,
+    by_account: impl FnOnce(&mut Conn, &Actor, &str) -> Result<Vec<CustomerId>>,
+) -> Result<LookupResult> {
     let reach = actor.allow(Action::CustomerRead)?;
-    let traces = match (&what.phone, &what.email, &what.identity_number) {
-        (Some(phone), None, None) => by_contact(conn, &reach, ContactPointKind::Phone, phone, what.country.as_deref(), "/phone")?,
-        (None, Some(email), None) => by_contact(conn, &reach, ContactPointKind::Email, email, None, "/email")?,
-        (None, None, Some(number)) => by_identity(conn, &reach, number)?,
-        _ => return Err(Error::invalid("", "exactly_one", "Look up exactly one of phone, email and identity_number.")),
+    let traces = match (&what.phone, &what.email, &what.identity_number, &what.account_number) {
+        (Some(phone), None, None, None) => {
+            by_contact(conn, &reach, ContactPointKind::Phone, phone, what.country.as_deref(), "/phone")?
+        }
+        (None, Some(email), None, None) => by_contact(conn, &reach, ContactPointKind::Email, email, None, "/email")?,
+        (None, None, Some(number), None) => by_identity(conn, &reach, number)?,
+        (None, None, None, Some(number)) => {
+            let trace = |customer| Trace { customer, fit: LookupMatch::Exact, reason: "is linked to the account today" };
+            by_account(conn, actor, number)?.into_iter().map(trace).collect()
+        }
+        _ => {
+            return Err(Error::invalid(
+                "",
+                "exactly_one",
+                "Look up exactly one of phone, email, identity_number and account_number.",
+            ));
+        }
     };
     ranked(conn, actor, traces)
 }

@@ -7,8 +7,8 @@ use kehu_kernel::{
     schema::{contact_points, identities},
     text_enum,
 };
-use serde::Serialize;
-use utoipa::ToSchema;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use crate::{
     Customer, CustomerId,
@@ -38,6 +38,16 @@ text_enum! {
         /// The customer itself.
         Itself = "self",
     }
+}
+
+/// For whom a view is made.
+#[derive(Clone, Copy, Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub struct ViewQuery {
+    /// For whom the view is made; `teller` unless given.
+    #[param(inline, example = "teller")]
+    pub perspective: Option<Perspective>,
 }
 
 /// What a view shows of the customer itself. Lists are bounded to 20 items; each comes with its count.

@@ -3,6 +3,7 @@
 
 use utoipa_actix_web::{scope, service_config::ServiceConfig};
 
+pub mod account_link;
 pub mod api;
 pub mod customer;
 pub mod intake;
@@ -17,6 +18,9 @@ fn v1(config: &mut ServiceConfig<'_>) {
     config
         .service(scope("/me").configure(organization::access::configure_me))
         .service(scope("/access").configure(organization::access::configure))
+        .service(scope("/accounts").configure(account_link::account::configure))
+        .service(scope("/account-links").configure(account_link::account_link::configure))
+        .service(scope("/account-totals").configure(account_link::account::configure_totals))
         .service(scope("/assignments").configure(organization::assignment::configure))
         .service(scope("/branches").configure(organization::branch::configure))
         .service(scope("/clients").configure(api::client::configure))
@@ -25,10 +29,13 @@ fn v1(config: &mut ServiceConfig<'_>) {
         .service(scope("/jobs").configure(api::job::configure))
         .service(scope("/mappings").configure(intake::mapping::configure))
         .service(scope("/oauth").configure(api::oauth::configure))
+        .service(scope("/products").configure(account_link::product::configure))
         .service(scope("/roles").configure(organization::role::configure))
         .service(scope("/source-systems").configure(intake::source_system::configure))
         .service(scope("/staff").configure(organization::staff::configure))
-        .service(scope("/teams").configure(organization::team::configure));
+        .service(scope("/standing-orders").configure(account_link::standing_order::configure))
+        .service(scope("/teams").configure(organization::team::configure))
+        .service(scope("/transactions").configure(account_link::transaction::configure));
 }
 
 /// Customers, and what belongs to them, of several crates.
@@ -38,5 +45,7 @@ fn customers(config: &mut ServiceConfig<'_>) {
         .configure(customer::record::configure)
         .configure(customer::identity::configure)
         .configure(customer::contact_point::configure)
-        .configure(customer::relation::configure);
+        .configure(customer::relation::configure)
+        .configure(customer::view::configure)
+        .configure(account_link::customer_account::configure);
 }

@@ -53,14 +53,15 @@ async fn create_customer(caller: Caller, store: Data<Store>, body: Json<NewCusto
 
 /// Look customers up
 ///
-/// Who is this? Finds customers by a phone number, an e-mail address or the number of a document, however it is written:
+/// Who is this? Finds customers by a phone number, an e-mail address, or the number of a document, an account or a card, however it is written:
 /// with blanks, hyphens, full-width digits, with a country code or without. The best fit comes first.
 #[utoipa::path(tag = "customers", request_body = CustomerLookup,
     responses((status = 200, description = "The customers that fit, best first", body = LookupResult)),
     security(("bearer" = ["customer.read"])))]
 #[post("/lookup")]
 async fn lookup_customers(caller: Caller, store: Data<Store>, body: Json<CustomerLookup>) -> Answer<LookupResult> {
-    let found = store.read(move |conn| lookup::lookup(conn, &caller, &body.0)).await?;
+    let by_account = kehu_account_link::lookup::by_number;
+    let found = store.read(move |conn| lookup::lookup(conn, &caller, &body.0, by_account)).await?;
     Ok(Reply::ok(found))
 }
 

@@ -5,3 +5,4 @@ pub mod customer;
 pub mod identity;
 pub mod record;
 pub mod relation;
+pub mod view;
