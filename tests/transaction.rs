@@ -37,7 +37,7 @@ async fn books_once_and_sums_up(app: App) {
     let admin = app.role("administrator");
     bank(&admin).await;
     let body = json!({ "source_system": "core", "number": "100", "product_code": "SAV", "branch_code": "A" });
-    let id = text(&admin.post("/v1/accounts", body).await.expect(201)["id"]);
+    let id = text(&admin.post("/v1/accounts", body).await.expect(200)["id"]);
     let items = [
         movement("1", "100", "2024-01-05", "credit", "100.00"),
         movement("2", "100", "2024-01-05", "debit", "30.00"),
@@ -133,7 +133,6 @@ async fn two_writers_book_a_transaction_once(app: App) {
     let shown = admin.get(&format!("/v1/accounts/{id}/statement?from=2024-02-01&to=2024-02-29")).await.expect(200);
     assert_eq!((&shown["lines"][0]["credit_count"], &shown["closing"]["amount"]), (&json!(50), &json!("50.00")));
 }
-
 
 fn kinds(outcomes: &[Outcome]) -> String {
     let letter = |outcome: &Outcome| match outcome {

@@ -84,6 +84,11 @@ impl Snapshot {
     }
 }
 
+/// The last moment of a day: what is booked on the next one, even without a time, comes after it.
+pub(crate) fn end_of(day: Date) -> Instant {
+    Instant::from_micros(day.next().start().micros() - 1)
+}
+
 /// Amounts are internal: whoever may not see them is refused instead of getting an answer without content.
 pub(crate) fn see_amounts(actor: &Actor) -> Result<()> {
     if actor.sees(FieldClass::Internal) {

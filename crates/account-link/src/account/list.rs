@@ -35,7 +35,7 @@ pub struct AccountFilter {
     #[param(max_length = 32, example = "gold")]
     pub card_kind: Option<String>,
     /// Only accounts that belong to this one: its loans and cards.
-    pub parent_account_id: Option<Id<Account>>,
+    pub parent_account_id: Option<AccountId>,
     /// Only accounts of this source system.
     #[param(max_length = 32, example = "core")]
     pub source_system: Option<String>,

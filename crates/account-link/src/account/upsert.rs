@@ -157,11 +157,11 @@ pub struct HoldingInput {
     pub valued_on: Option<Date>,
 }
 
-/// Creates or replaces an account. Answers whether it was created.
+/// Creates or replaces an account.
 ///
 /// # Errors
 /// [`Error::Invalid`]; [`Error::Forbidden`] without `account.write`, or for a branch beyond its reach.
-pub fn upsert(tx: &mut Tx<'_>, actor: &Actor, input: &AccountUpsert) -> Result<(Account, bool)> {
+pub fn upsert(tx: &mut Tx<'_>, actor: &Actor, input: &AccountUpsert) -> Result<Account> {
     let reach = actor.allow(Action::AccountWrite)?;
     let before = existing(tx, input)?;
     if let Some(id) = before {
@@ -171,17 +171,15 @@ pub fn upsert(tx: &mut Tx<'_>, actor: &Actor, input: &AccountUpsert) -> Result<(
     let record = input.record()?;
     let source = Source::new(&input.source_system);
     let outcome = feed::apply_accounts(tx, actor, &source, std::slice::from_ref(&record))?.pop();
-    let (id, created) = match outcome {
-        Some(Outcome::Created(id)) => (id, true),
-        Some(Outcome::Updated(id) | Outcome::Unchanged(id)) => (id, false),
+    let id = match outcome {
+        Some(Outcome::Created(id) | Outcome::Updated(id) | Outcome::Unchanged(id)) => id,
         Some(Outcome::Rejected(errors)) => return Err(Error::Invalid(errors)),
         Some(Outcome::Parked { waiting_for }) => return Err(unknown(&waiting_for)),
         None => return Err(Error::internal("an account without an outcome")),
     };
     let row = accounts::table.find(id.cast::<Account>()).select(<super::AccountRow as diesel::SelectableHelper<_>>::as_select());
     let row = row.first(&mut tx.db)?;
-    let account = super::present(tx, actor, vec![row])?.pop().ok_or(Error::NotFound)?;
-    Ok((account, created))
+    super::present(tx, actor, vec![row])?.pop().ok_or(Error::NotFound)
 }
 
 fn existing(conn: &mut Conn, input: &AccountUpsert) -> Result<Option<AccountId>> {

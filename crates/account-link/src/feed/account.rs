@@ -17,6 +17,7 @@ use serde_json::json;
 use super::{
     check::Check,
     content_hash,
+    facts::facts_of,
     record::AccountRecord,
     refer::{self, in_chunks},
 };
@@ -250,14 +251,14 @@ fn row_of(
     let id = before.map_or_else(AccountId::new, |row| row.id);
     let mut check = Check::default();
     let balance = check_record(&mut check, tx, record, places, before);
-    let facts = facts_of(&mut check, tx, record, places, id)?;
+    let facts = facts_of(&mut check, tx, record, (places.category, places.currency), id)?;
     check.must(places.parent != Some(id), "/parent_number", "cycle", "An account cannot belong to itself.");
     let credit_limit_minor = check.optional_amount(record.credit_limit.as_ref(), places.currency, "/credit_limit");
     if let Some(rejected) = check.verdict() {
         return Ok(Err(rejected));
     }
     let day = record.balance_on.unwrap_or_else(|| tx.now.date());
-    let newer = balance.filter(|_| before.and_then(|row| row.balance_as_of).is_none_or(|as_of| as_of <= day.next().start()));
+    let newer = balance.filter(|_| before.and_then(|row| row.balance_as_of).is_none_or(|as_of| as_of <= balance::end_of(day)));
     let closed = if record.closed_on.is_some() { AccountStatus::Closed } else { AccountStatus::Active };
     let number = record.number.trim();
     let row = AccountRow {
@@ -281,7 +282,7 @@ fn row_of(
         next_dividend_on: record.next_dividend_on,
         credit_limit_minor,
         balance_minor: newer.or_else(|| before.and_then(|row| row.balance_minor)),
-        balance_as_of: newer.map(|_| day.next().start()).or_else(|| before.and_then(|row| row.balance_as_of)),
+        balance_as_of: newer.map(|_| balance::end_of(day)).or_else(|| before.and_then(|row| row.balance_as_of)),
         attributes: Json(record.attributes.clone()),
         content_hash: Some(hash),
         created_at: before.map_or(tx.now, |row| row.created_at),
@@ -313,79 +314,6 @@ fn check_record(
         && record.attributes.iter().all(|(name, value)| (1..=64).contains(&name.chars().count()) && value.chars().count() <= 500);
     check.must(few, "/attributes", "length", "At most 50 attributes; names of 1 to 64 characters, values of at most 500.");
     check.optional_amount(record.balance.as_ref(), places.currency, "/balance")
-}
-
-/// Facts must fit the category of the product.
-fn facts_of(check: &mut Check, tx: &Tx<'_>, record: &AccountRecord, places: &Places, id: AccountId) -> Result<FactRows> {
-    let mut rows = FactRows::default();
-    let is = |category: ProductCategory| places.category == category;
-    let investment = [ProductCategory::Fund, ProductCategory::Insurance, ProductCategory::Wealth, ProductCategory::Trust];
-    let mut fits = |given: bool, wanted: bool, pointer: &str| {
-        check.must(!given || wanted, pointer, "category_mismatch", "These facts do not fit the category of the product.");
-    };
-    fits(record.deposit.is_some(), is(ProductCategory::Deposit), "/deposit");
-    fits(record.loan.is_some(), is(ProductCategory::Loan), "/loan");
-    fits(record.card.is_some(), is(ProductCategory::Card), "/card");
-    fits(record.holding.is_some(), investment.contains(&places.category), "/holding");
-    check.must(record.loan.is_some() || !is(ProductCategory::Loan), "/loan", "required", "A loan needs its principal.");
-    let currency = places.currency;
-    if let Some(deposit) = &record.deposit {
-        check.optional(deposit.statement_frequency.as_ref(), 32, "/deposit/statement_frequency");
-        check_terms(check, deposit.term_months, deposit.rate_bp, "/deposit");
-        rows.deposits.push(facts::DepositRow {
-            account_id: id,
-            statement_frequency: deposit.statement_frequency.clone(),
-            term_months: deposit.term_months,
-            rate_bp: deposit.rate_bp.map(kehu_kernel::BasisPoints),
-        });
-    }
-    if let Some(loan) = &record.loan {
-        check_terms(check, loan.term_months, loan.rate_bp, "/loan");
-        let principal_minor = check.amount(&loan.principal, currency, "/loan/principal");
-        check.must(principal_minor >= 0, "/loan/principal", "negative", "A principal cannot be negative.");
-        rows.loans.push(facts::LoanRow {
-            account_id: id,
-            principal_minor,
-            term_months: loan.term_months,
-            rate_bp: loan.rate_bp.map(kehu_kernel::BasisPoints),
-            payment_minor: check.optional_amount(loan.payment.as_ref(), currency, "/loan/payment"),
-            overdue_minor: check.optional_amount(loan.overdue.as_ref(), currency, "/loan/overdue"),
-            repayment_state: loan.repayment_state.unwrap_or(facts::RepaymentState::Performing),
-        });
-    }
-    if let Some(card) = &record.card {
-        check.text(&card.kind, 32, "/card/kind");
-        check.optional(card.number.as_ref(), 32, "/card/number");
-        let plain = card.number.as_deref().map(number::normalise);
-        rows.cards.push(facts::CardRow {
-            account_id: id,
-            kind: card.kind.clone(),
-            pan_sealed: plain.as_deref().map(|pan| tx.keys.seal(number::CARD, id, pan)).transpose()?,
-            pan_index: plain.as_deref().map(|pan| tx.keys.blind_index(number::CARD, pan)),
-            pan_masked: plain.as_deref().map(number::mask),
-            expires_on: card.expires_on,
-        });
-    }
-    if let Some(holding) = &record.holding {
-        check.text(&holding.instrument, 64, "/holding/instrument");
-        let units = facts::units_micro(&holding.units);
-        check.must(units.is_some(), "/holding/units", "amount", "Units are a decimal number with at most six decimals.");
-        rows.holdings.push(facts::HoldingRow {
-            account_id: id,
-            instrument: holding.instrument.clone(),
-            units_micro: units.unwrap_or(0),
-            market_value_minor: check.optional_amount(holding.market_value.as_ref(), currency, "/holding/market_value"),
-            valued_on: holding.valued_on,
-        });
-    }
-    Ok(rows)
-}
-
-fn check_terms(check: &mut Check, months: Option<i32>, rate: Option<i32>, pointer: &str) {
-    let months_fit = months.is_none_or(|months| (1..=1_200).contains(&months));
-    check.must(months_fit, &format!("{pointer}/term_months"), "range", "A term has 1 to 1200 months.");
-    let rate_fits = rate.is_none_or(|rate| (-10_000..=100_000).contains(&rate));
-    check.must(rate_fits, &format!("{pointer}/rate_bp"), "range", "A rate is -10000 to 100000 basis points.");
 }
 
 fn change(tx: &mut Tx<'_>, row: &AccountRow) -> Result<()> {

@@ -48,7 +48,7 @@ pub fn apply(tx: &mut Tx<'_>, actor: &Actor, source: &Source, records: &[Balance
             before => {
                 let row = Snapshot { account_id: account.id, day: record.day, balance_minor, recorded_at: tx.now };
                 snapshots.push(row);
-                let moment = record.day.next().start();
+                let moment = balance::end_of(record.day);
                 if account.balance_as_of.is_none_or(|as_of| as_of <= moment) {
                     let entry = latest.entry(account.id).or_insert((moment, balance_minor));
                     if entry.0 <= moment {

@@ -7,6 +7,7 @@
 mod account;
 mod balance;
 mod check;
+mod facts;
 mod link;
 mod product;
 mod record;

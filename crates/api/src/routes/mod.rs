@@ -19,7 +19,7 @@ fn v1(config: &mut ServiceConfig<'_>) {
         .service(scope("/me").configure(organization::access::configure_me))
         .service(scope("/access").configure(organization::access::configure))
         .service(scope("/accounts").configure(account_link::account::configure))
-        .service(scope("/account-links").configure(account_link::account_link::configure))
+        .service(scope("/account-links").configure(account_link::link::configure))
         .service(scope("/account-totals").configure(account_link::account::configure_totals))
         .service(scope("/assignments").configure(organization::assignment::configure))
         .service(scope("/branches").configure(organization::branch::configure))

@@ -49,19 +49,14 @@ async fn list_accounts(caller: Caller, store: Data<Store>, query: ListQuery<Acco
 
 /// Create or replace an account
 ///
-/// Mirrors an account of a source system: it is created (201) when its number is new there, else replaced as a whole
-/// (200). Transactions that waited for it attach to it.
+/// Mirrors an account of a source system: it is created when its number is new there, else replaced as a whole, but for
+/// a balance that is not given. Transactions that waited for it attach to it.
 #[utoipa::path(tag = "accounts", request_body = AccountUpsert,
-    responses((status = 201, description = "The new account", body = Account), (status = 200, description = "The replaced account", body = Account)),
-    security(("bearer" = ["account.write"])))]
+    responses((status = 200, description = "The account as it is now", body = Account)), security(("bearer" = ["account.write"])))]
 #[post("")]
 async fn upsert_account(caller: Caller, store: Data<Store>, body: Json<AccountUpsert>) -> Answer<Account> {
-    let (account, created) = store.write(move |tx| account::upsert(tx, &caller, &body.0)).await?;
-    Ok(if created {
-        Reply::created(format!("/v1/accounts/{}", account.id), account.version, account)
-    } else {
-        Reply::versioned(account.version, account)
-    })
+    let account = store.write(move |tx| account::upsert(tx, &caller, &body.0)).await?;
+    Ok(Reply::versioned(account.version, account))
 }
 
 /// Get an account

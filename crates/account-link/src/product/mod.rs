@@ -1,79 +1,30 @@
 //! Products of the bank, with rates that hold from a day on.
 
-use diesel::{
-    AsChangeset, ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable, RunQueryDsl, Selectable, SelectableHelper,
-};
+use diesel::{AsChangeset, ExpressionMethods, Insertable, QueryDsl, Queryable, RunQueryDsl, Selectable, SelectableHelper};
 use kehu_customer::CustomerKind;
 use kehu_kernel::{
-    Action, Actor, BasisPoints, Conn, Currency, Date, Error, FieldError, Id, Instant, Money, Page, PageParams, Result, Tx,
+    Action, Actor, BasisPoints, Conn, Currency, Date, Error, FieldError, Id, Instant, Money, Result, Tx,
     error::taken,
     event::NewEvent,
     json::Json,
     patch,
     schema::{product_rates, products},
-    text_enum,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 use validator::Validate;
+
+mod kind;
+mod list;
+mod rate;
+
+pub use kind::{ProductCategory, ProductStatus, RateKind};
+pub use list::{ProductFilter, list};
+pub use rate::{NewProductRate, set_rate};
 
 /// Identifier of a product.
 pub type ProductId = Id<Product>;
-
-text_enum! {
-    /// What kind of product it is; decides which facts its accounts have.
-    pub enum ProductCategory {
-        /// Current and savings accounts, term deposits.
-        Deposit = "deposit",
-        /// Loans and mortgages.
-        Loan = "loan",
-        /// Debit and credit cards.
-        Card = "card",
-        /// Investment funds.
-        Fund = "fund",
-        /// Insurance policies.
-        Insurance = "insurance",
-        /// Wealth management products.
-        Wealth = "wealth",
-        /// Payment services.
-        Payment = "payment",
-        /// Trusts.
-        Trust = "trust",
-        /// Everything else.
-        Other = "other",
-    }
-}
-
-text_enum! {
-    /// Whether a product is on offer.
-    pub enum ProductStatus {
-        /// Being prepared.
-        Draft = "draft",
-        /// On offer.
-        Active = "active",
-        /// No longer offered; its accounts go on.
-        Retired = "retired",
-    }
-}
-
-text_enum! {
-    /// What a rate is a rate of.
-    pub enum RateKind {
-        /// Interest paid on deposits, a year.
-        Deposit = "deposit",
-        /// Interest charged on loans, a year.
-        Lending = "lending",
-        /// Interest charged on arrears, a year.
-        Overdue = "overdue",
-        /// Management or custody fee, a year.
-        Fee = "fee",
-        /// Commission on a sale.
-        Commission = "commission",
-        /// Expected return, a year.
-        Return = "return",
-    }
-}
 
 /// A product of the bank.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -249,38 +200,6 @@ struct ProductChange {
     unit_cost_minor: Option<Option<i64>>,
 }
 
-/// A rate to be set from a day on.
-#[derive(Clone, Debug, Deserialize, ToSchema, Validate)]
-#[serde(deny_unknown_fields)]
-pub struct NewProductRate {
-    /// What it is a rate of.
-    pub kind: RateKind,
-    /// The rate in basis points, -10000 to 100000.
-    #[schema(value_type = i32, example = 275, minimum = -10_000, maximum = 100_000)]
-    #[validate(range(min = -10_000, max = 100_000))]
-    pub value_bp: i32,
-    /// For amounts of this currency; the product's unless given.
-    pub currency: Option<Currency>,
-    /// The first day on which it holds. The rate before it ends on that day.
-    pub valid_from: Date,
-}
-
-/// Filters of the list of products.
-#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-#[serde(deny_unknown_fields)]
-pub struct ProductFilter {
-    /// Only this category.
-    #[param(inline, example = "deposit")]
-    pub category: Option<ProductCategory>,
-    /// Only this status.
-    #[param(inline, example = "active")]
-    pub status: Option<ProductStatus>,
-    /// Only the product with this code.
-    #[param(max_length = 64, example = "SAV-CNY")]
-    pub code: Option<String>,
-}
-
 fn check_features(texts: &[String]) -> Result<(), validator::ValidationError> {
     let fits = texts.iter().all(|text| (1..=200).contains(&text.chars().count()));
     if fits {
@@ -288,37 +207,6 @@ fn check_features(texts: &[String]) -> Result<(), validator::ValidationError> {
     } else {
         Err(validator::ValidationError::new("length").with_message("A feature has 1 to 200 characters.".into()))
     }
-}
-
-/// Products in the order of their codes.
-///
-/// # Errors
-/// [`Error::Forbidden`] without `product.read`; [`Error::Invalid`] for a bad page request.
-pub fn list(conn: &mut Conn, actor: &Actor, filter: &ProductFilter, params: &PageParams) -> Result<Page<Product>> {
-    actor.allow(Action::ProductRead)?;
-    let window = params.window::<String>(&conn.keys, &format!("products?{filter:?}"))?;
-    let matching = || {
-        let mut query = products::table.into_boxed();
-        if let Some(category) = filter.category {
-            query = query.filter(products::category.eq(category));
-        }
-        if let Some(status) = filter.status {
-            query = query.filter(products::status.eq(status));
-        }
-        if let Some(code) = &filter.code {
-            query = query.filter(products::code.eq(code.clone()));
-        }
-        query
-    };
-    let total = if window.include_total { Some(matching().count().get_result(&mut conn.db)?) } else { None };
-    let mut query = matching().order(products::code).limit(window.fetch()).select(ProductRow::as_select());
-    if let Some(after) = &window.after {
-        query = query.filter(products::code.gt(after.clone()));
-    }
-    let rows = query.load(&mut conn.db)?;
-    let page = window.page(&conn.keys, rows, total, |row: &ProductRow| row.code.clone())?;
-    let items = with_rates(conn, page.items)?;
-    Ok(Page { items, next_cursor: page.next_cursor, total: page.total })
 }
 
 /// One product.
@@ -400,58 +288,6 @@ pub fn update(tx: &mut Tx<'_>, actor: &Actor, id: ProductId, version: i64, chang
     }
     tx.emit(actor, NewEvent::new("product.updated", id, json!({ "code": product.code, "status": product.status })));
     Ok(product)
-}
-
-/// Sets a rate from a day on: the one that held until then ends on that day, and one that was set for the
-/// very same day is replaced. A rate set for later stays, and ends this one.
-///
-/// # Errors
-/// [`Error::NotFound`]; [`Error::PreconditionFailed`].
-pub fn set_rate(tx: &mut Tx<'_>, actor: &Actor, id: ProductId, version: i64, new: &NewProductRate) -> Result<Product> {
-    actor.allow_everywhere(Action::ProductManage)?;
-    let updated = diesel::update(products::table.find(id).filter(products::version.eq(version)))
-        .set((products::updated_at.eq(tx.now), products::version.eq(version + 1)))
-        .execute(&mut tx.db)?;
-    let product = find(tx, id)?;
-    if updated == 0 {
-        return Err(Error::PreconditionFailed { current: product.version });
-    }
-    let currency = new.currency.unwrap_or(product.currency);
-    let same = || {
-        product_rates::table
-            .filter(product_rates::product_id.eq(id))
-            .filter(product_rates::kind.eq(new.kind))
-            .filter(product_rates::currency.eq(currency))
-    };
-    diesel::delete(same().filter(product_rates::valid_from.eq(new.valid_from))).execute(&mut tx.db)?;
-    let next: Option<Date> = same()
-        .filter(product_rates::valid_from.gt(new.valid_from))
-        .order(product_rates::valid_from)
-        .select(product_rates::valid_from)
-        .first(&mut tx.db)
-        .optional()?;
-    let before: Option<Id<ProductRate>> = same()
-        .filter(product_rates::valid_from.lt(new.valid_from))
-        .order(product_rates::valid_from.desc())
-        .select(product_rates::id)
-        .first(&mut tx.db)
-        .optional()?;
-    if let Some(before) = before {
-        diesel::update(product_rates::table.find(before)).set(product_rates::valid_to.eq(new.valid_from)).execute(&mut tx.db)?;
-    }
-    let rate = ProductRate {
-        id: Id::new(),
-        product_id: id,
-        kind: new.kind,
-        value_bp: BasisPoints(new.value_bp),
-        currency,
-        valid_from: new.valid_from,
-        valid_to: next,
-    };
-    diesel::insert_into(product_rates::table).values(&rate).execute(&mut tx.db)?;
-    let data = json!({ "code": product.code, "kind": new.kind, "value_bp": new.value_bp, "valid_from": new.valid_from });
-    tx.emit(actor, NewEvent::new("product.rate_set", id, data));
-    find(tx, id)
 }
 
 impl Product {
