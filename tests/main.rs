@@ -15,6 +15,7 @@ mod customer_feed;
 mod customer_identity;
 mod customer_relation;
 mod customer_view;
+mod demo;
 mod event;
 mod idempotency;
 mod import;

@@ -4,6 +4,7 @@ pub mod auth;
 pub mod caller;
 pub mod cli;
 pub mod client;
+pub mod demo;
 pub mod docs;
 pub mod events;
 pub mod extract;

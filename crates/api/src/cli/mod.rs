@@ -6,6 +6,7 @@ use clap::{Parser, Subcommand};
 use kehu_kernel::{Result, Store, crypto::Keyring, store::StoreOptions, time::Clock};
 
 mod audit;
+mod demo;
 mod doctor;
 mod import;
 mod keys;
@@ -77,6 +78,8 @@ enum Command {
     /// Keys of encrypted fields.
     #[command(subcommand)]
     Keys(keys::KeysCommand),
+    /// Make a demonstration bank in an empty database.
+    Demo(demo::DemoOptions),
     /// Print a token for trying, signed with the shared secret.
     Token(token::TokenOptions),
     /// Import the files of a directory.
@@ -106,6 +109,7 @@ fn dispatch(cli: Cli) -> Result<()> {
         Command::Doctor => doctor::run(&cli.database),
         Command::Audit(command) => audit::run(&cli.database, &command),
         Command::Keys(command) => keys::run(&cli.database, &command),
+        Command::Demo(options) => demo::run(&cli.database, &options),
         Command::Token(options) => token::run(options),
         Command::Import(options) => import::run(&cli.database, &options),
         Command::Openapi => print(&crate::openapi::text()),
