@@ -32,7 +32,7 @@ check: setup ## Formatting, lints, document, dependencies, licences
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	cargo run -q --locked -p kehu-api -- openapi | diff -q - openapi/openapi.json || { echo "run make openapi"; exit 1; }
 	cargo machete --skip-target-dir .
-	cargo deny --offline check --config .deny.toml bans licenses sources
+	cargo deny --offline --config .deny.toml check bans licenses sources
 	openapi/lint
 
 openapi: ## Writes openapi/openapi.json anew

@@ -2,8 +2,8 @@
 
 pub mod bank;
 pub mod client;
-pub mod ledger;
 pub mod customers;
+pub mod ledger;
 pub mod postgres;
 pub mod process;
 
@@ -156,7 +156,7 @@ impl App {
 fn sqlite_template() -> &'static PathBuf {
     static TEMPLATE: OnceLock<PathBuf> = OnceLock::new();
     TEMPLATE.get_or_init(|| {
-        let path = tempfile::tempdir().unwrap().keep().join("template.db");
+        let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("template-{}.db", std::process::id()));
         let url = format!("sqlite://{}", path.display());
         migrate::up(&url).unwrap();
         seed(&url);

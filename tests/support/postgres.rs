@@ -112,6 +112,7 @@ fn watch(binaries: &Path, directory: &Path, root: bool) {
     );
     let mut shell = Command::new("setsid");
     shell.args(["sh", "-c", &script]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    #[expect(clippy::zombie_processes, reason = "the watch outlives this process on purpose")]
     shell.spawn().unwrap();
 }
 

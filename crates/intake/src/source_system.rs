@@ -59,7 +59,7 @@ pub struct NewSourceSystem {
     pub name: String,
     /// How much its word counts per class of attributes, 0 to 1000; 0 unless given. At most 50 classes.
     #[serde(default)]
-    #[schema(example = json!({ "contact": 10, "identity": 20 }))]
+    #[schema(value_type = BTreeMap<String, i32>, example = json!({ "contact": 10, "identity": 20 }))]
     #[validate(custom(function = "precedence"))]
     pub precedence: Precedence,
 }
