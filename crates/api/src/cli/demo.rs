@@ -17,10 +17,10 @@ pub(crate) struct DemoOptions {
     #[arg(long, env = "KEHU_DEMO_SEED", default_value_t = 1)]
     seed: u64,
     /// Do nothing when the database has customers already.
-    #[arg(long)]
+    #[arg(long, env = "KEHU_DEMO_IF_EMPTY")]
     if_empty: bool,
     /// Where to write which records are the same customer, a line `source:id,source:id` a pair.
-    #[arg(long)]
+    #[arg(long, env = "KEHU_DEMO_TRUTH")]
     truth: Option<PathBuf>,
 }
 

@@ -8,10 +8,10 @@ use super::{DatabaseOptions, print};
 #[derive(clap::Args)]
 pub(crate) struct MigrateOptions {
     /// Take all migrations back. Every record is lost; asks for --yes.
-    #[arg(long)]
+    #[arg(long, env = "KEHU_MIGRATE_DOWN")]
     down: bool,
     /// Answers the question of --down.
-    #[arg(long, requires = "down")]
+    #[arg(long, env = "KEHU_MIGRATE_YES", requires = "down")]
     yes: bool,
 }
 

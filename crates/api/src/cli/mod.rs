@@ -121,3 +121,29 @@ pub(crate) fn print(text: &str) -> Result<()> {
     use std::io::Write;
     std::io::stdout().write_all(text.as_bytes()).map_err(kehu_kernel::Error::internal)
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn walk(command: &clap::Command, wrong: &mut Vec<String>) {
+        for argument in command.get_arguments().filter(|argument| !matches!(argument.get_id().as_str(), "help" | "version")) {
+            if argument.get_env().is_none() && !argument.is_positional() {
+                wrong.push(format!("{} --{}", command.get_name(), argument.get_id()));
+            }
+        }
+        command.get_subcommands().for_each(|inner| walk(inner, wrong));
+    }
+
+    #[test]
+    fn every_option_is_an_environment_variable_too() {
+        let mut command = Cli::command();
+        command.build();
+        let mut wrong = Vec::new();
+        walk(&command, &mut wrong);
+        wrong.retain(|name| !name.contains("help"));
+        assert_eq!(wrong, Vec::<String>::new());
+    }
+}
