@@ -202,8 +202,11 @@ async fn examples_of_the_standards_are_refused() {
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data/jwt");
     let read =
         |name: &str| std::fs::read_to_string(format!("{root}/{name}")).ok().and_then(|text| serde_json::from_str(&text).ok());
-    // The files of the RFC editor lie beside the repository or not at all.
-    let (Some(vectors), Some(cookbook)) = (read("rfc_vectors.json"), read("rfc7520/4_1.rsa_v15_signature.json")) else { return };
+    let (Some(vectors), Some(cookbook)) = (read("rfc_vectors.json"), read("rfc7520/4_1.rsa_v15_signature.json")) else {
+        // The files of the RFC editor lie beside the repository or not at all.
+        eprintln!("skipped: there are no examples of the standards in {root}");
+        return;
+    };
     let (vectors, cookbook): (Value, Value) = (vectors, cookbook);
     let mut public = cookbook["input"]["key"].clone();
     public.as_object_mut().unwrap().retain(|name, _| ["kty", "kid", "use", "n", "e"].contains(&name.as_str()));

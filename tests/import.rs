@@ -14,6 +14,7 @@ both_databases!(
     files_come_in_whatever_their_order,
     the_same_files_again_change_nothing,
     broken_rows_are_named_corrected_and_replayed,
+    a_rejected_row_shows_its_numbers_to_few,
     encodings_quotes_and_line_breaks,
     a_preview_writes_nothing,
     parked_rows_attach_when_their_parent_comes,
@@ -111,6 +112,43 @@ fn counts(import: &Value) -> [i64; 6] {
 async fn errors(app: &App, import: &Value) -> Vec<Value> {
     let page = app.role("administrator").get(&format!("{}/errors", path(import))).await.expect(200);
     page["items"].as_array().unwrap().clone()
+}
+
+/// An import with one rejected row, which holds numbers: the row as an administrator is shown it.
+pub async fn one_rejected_row(app: &App) -> Value {
+    let admin = app.role("administrator");
+    let id = prepare(&admin, mapping()).await;
+    let clients = "id,name,sex,born,branch,status\n11010519491231002X,Card 6222 0212 3456 3456,Z,02.01.1970,,A\n";
+    let done = import(app, &id, &[("clients.csv", clients)]).await;
+    errors(app, &done).await[0].clone()
+}
+
+async fn a_rejected_row_shows_its_numbers_to_few(app: App) {
+    use diesel::{QueryDsl, RunQueryDsl};
+    use kehu_kernel::schema::source_records;
+    let admin = app.role("administrator");
+    let row = one_rejected_row(&app).await;
+    let record = &row["record"];
+    assert_eq!(
+        (&record["id"], &record["name"], &record["born"]),
+        (&json!("****1002X"), &json!("Card ****3456"), &json!("02.01.1970"))
+    );
+    let grant = |action: &str| json!({ "action": action, "depth": "all" });
+    let grants: Vec<Value> = ["import.read", "import.manage", "customer.reveal"].map(grant).into();
+    let role = json!({ "code": "repairer", "name": "Repairer", "field_classes": ["public", "internal"], "grants": grants });
+    admin.post("/v1/roles", role).await.expect(201);
+    let imports = admin.get("/v1/imports").await.expect(200)["items"][0].clone();
+    let seen = app.role("repairer").get(&format!("{}/errors", path(&imports))).await.expect(200);
+    assert_eq!(seen["items"][0]["record"]["id"], "11010519491231002X");
+    // What was shown masked and comes back so is what was kept.
+    let mut corrected = record.clone();
+    corrected["sex"] = json!("F");
+    let body = json!({ "rows": [{ "id": row["id"], "record": corrected }] });
+    let version = imports["version"].as_i64().unwrap();
+    admin.command(&format!("{}/replay", path(&imports)), version, body).await.expect(200);
+    let kept = app.store.read(|conn| Ok(source_records::table.select(source_records::source_id).load(&mut conn.db)?));
+    let kept: Vec<String> = kept.await.unwrap();
+    assert_eq!(kept, ["11010519491231002X".to_owned()]);
 }
 
 async fn customers(app: &App) -> i64 {

@@ -25,6 +25,7 @@ mod process;
 mod product;
 mod role;
 mod rules;
+mod sight;
 mod staff;
 mod store;
 mod team;

@@ -79,3 +79,24 @@ fn references(value: &Value, visit: &mut impl FnMut(&str)) {
         _ => {}
     }
 }
+
+/// A field that is read with `patch::required` refuses null, so the document may not promise it.
+#[test]
+fn fields_that_refuse_null_are_documented_so() {
+    let crates = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates");
+    let mut seen = 0;
+    for path in sources(&crates) {
+        let text = std::fs::read_to_string(&path).unwrap();
+        for field in text.split("    /// ").filter(|field| field.contains("= \"patch::required\")]\n")) {
+            assert!(field.contains("nullable = false"), "{}: {field}", path.display());
+            seen += 1;
+        }
+    }
+    assert!(seen > 20);
+}
+
+fn sources(directory: &std::path::Path) -> Vec<std::path::PathBuf> {
+    let entries = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
+    let of = |path: std::path::PathBuf| if path.is_dir() { sources(&path) } else { vec![path] };
+    entries.flat_map(of).filter(|path| path.extension().is_some_and(|kind| kind == "rs")).collect()
+}

@@ -5,6 +5,7 @@ mod access;
 mod dependencies;
 mod document;
 mod schema;
+mod sealed;
 
 use serde_json::Value;
 

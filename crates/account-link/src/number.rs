@@ -1,11 +1,19 @@
 //! Account and card numbers: one spelling, masked, sealed, and found by their blind index.
 
-use kehu_kernel::crypto::{BlindIndex, Keyring};
+use kehu_kernel::{
+    crypto::{BlindIndex, Keyring},
+    rotation::SealedColumn,
+};
 
 /// Column label of sealed account numbers.
 pub const ACCOUNT: &str = "accounts.number";
 /// Column label of sealed card numbers.
 pub const CARD: &str = "cards.pan";
+/// The sealed columns of this crate, for key rotation.
+pub const SEALED: &[SealedColumn] = &[
+    SealedColumn { table: "accounts", id: "id", column: "number_sealed", label: ACCOUNT },
+    SealedColumn { table: "cards", id: "account_id", column: "pan_sealed", label: CARD },
+];
 /// Label of hashes of counterparties; never opened again.
 pub const COUNTERPARTY: &str = "transactions.counterparty";
 

@@ -122,8 +122,8 @@ pub struct CustomerAccount {
 /// # Errors
 /// [`kehu_kernel::Error::NotFound`]; [`kehu_kernel::Error::Forbidden`] without `account.read` or `customer.read`.
 pub fn of_customer(conn: &mut Conn, actor: &Actor, id: CustomerId, query: &PortfolioQuery) -> Result<CustomerAccounts> {
-    actor.allow(Action::AccountRead)?;
     kehu_customer::require(conn, actor, Action::CustomerRead, id)?;
+    kehu_customer::require(conn, actor, Action::AccountRead, id)?;
     let day = query.as_of.unwrap_or_else(|| conn.now.date());
     let held = Held::load(conn, id, day)?;
     let accounts = account::present(conn, actor, held.rows.clone())?;
@@ -246,9 +246,10 @@ fn totals(parts: &HashMap<AccountId, Part>, accounts: impl Iterator<Item = Accou
     for part in accounts.filter_map(|id| parts.get(&id)) {
         let (number, [balance, own, joint, others]) = sums.entry(part.balance.currency).or_default();
         *number += 1;
-        *balance += part.balance.amount_minor;
-        *(if part.alone { own } else { joint }) += part.mine;
-        *others += part.balance.amount_minor - part.mine;
+        let mine = if part.alone { own } else { joint };
+        *balance = balance.saturating_add(part.balance.amount_minor);
+        *mine = mine.saturating_add(part.mine);
+        *others = others.saturating_add(part.balance.amount_minor.saturating_sub(part.mine));
     }
     let total = |(currency, (account_count, [balance, own, joint, others])): (Currency, (i64, [i64; 4]))| AccountTotal {
         account_count,

@@ -90,12 +90,12 @@ pub fn totals(conn: &mut Conn, actor: &Actor, query: &TotalsQuery) -> Result<Acc
     let mut sums = std::collections::BTreeMap::<Currency, [i64; 4]>::new();
     for (currency, credit, debit, credits, debits) in months.into_iter().chain(days) {
         let entry = sums.entry(currency).or_default();
-        entry.iter_mut().zip([credit, debit, credits, debits]).for_each(|(sum, more)| *sum += more);
+        entry.iter_mut().zip([credit, debit, credits, debits]).for_each(|(sum, more)| *sum = sum.saturating_add(more));
     }
     let line = |(currency, [credit, debit, credit_count, debit_count]): (Currency, [i64; 4])| CurrencyTotals {
         credits: Money::new(credit, currency),
         debits: Money::new(debit, currency),
-        balance: Money::new(credit - debit, currency),
+        balance: Money::new(credit.saturating_sub(debit), currency),
         credit_count,
         debit_count,
     };

@@ -2,7 +2,7 @@
 
 use diesel::{ExpressionMethods, QueryDsl, RunQueryDsl};
 use kehu_customer::CustomerId;
-use kehu_kernel::{Action, Actor, Conn, Result, access::FieldClass, schema::account_monthly_totals};
+use kehu_kernel::{Action, Actor, Conn, Error, Result, access::FieldClass, schema::account_monthly_totals};
 
 use crate::{
     account::{self, Account, AccountId},
@@ -51,8 +51,10 @@ pub struct Movements {
 /// # Errors
 /// The database's.
 pub fn accounts(conn: &mut Conn, actor: &Actor, id: CustomerId, with_movements: bool) -> Result<Option<AccountsView>> {
-    if actor.reach(Action::AccountRead).is_none() {
-        return Ok(None);
+    match kehu_customer::require(conn, actor, Action::AccountRead, id) {
+        Ok(_) => {}
+        Err(Error::NotFound | Error::Forbidden(_)) => return Ok(None),
+        Err(error) => return Err(error),
     }
     let held = Held::load(conn, id, conn.now.date())?;
     let ids: Vec<AccountId> = held.rows.iter().map(|row| row.id).collect();

@@ -5,5 +5,6 @@ use kehu_kernel::rotation::SealedColumn;
 /// All sealed columns; `tests/rules` compares the list with the schema.
 #[must_use]
 pub fn columns() -> Vec<SealedColumn> {
-    [&[crate::idempotency::SEALED], kehu_intake::SEALED].concat()
+    [&[crate::idempotency::SEALED], kehu_customer::identity::SEALED, kehu_account_link::number::SEALED, kehu_intake::SEALED]
+        .concat()
 }

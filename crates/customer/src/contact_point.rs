@@ -169,15 +169,19 @@ pub struct ContactPointPatch {
     #[validate(length(max = 64))]
     pub label: Option<Option<String>>,
     /// Whether it comes first among those of its kind; true takes that from the others.
+    #[schema(nullable = false)]
     #[serde(default, deserialize_with = "patch::required")]
     pub preferred: Option<bool>,
     /// Whether others use it too.
+    #[schema(nullable = false)]
     #[serde(default, deserialize_with = "patch::required")]
     pub shared: Option<bool>,
     /// Whether it must not be used.
+    #[schema(nullable = false)]
     #[serde(default, deserialize_with = "patch::required")]
     pub do_not_contact: Option<bool>,
     /// Whether the caller has now checked that it reaches the customer.
+    #[schema(nullable = false)]
     #[serde(default, deserialize_with = "patch::required")]
     #[diesel(skip_update)]
     pub verified: Option<bool>,

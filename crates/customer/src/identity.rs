@@ -8,6 +8,7 @@ use kehu_kernel::{
     event::NewEvent,
     json::Json,
     patch,
+    rotation::SealedColumn,
     schema::identities,
     text_enum,
 };
@@ -20,6 +21,9 @@ use crate::{CustomerId, quality, rules::identity_number, scope};
 
 /// Label under which numbers are sealed and indexed.
 pub const NUMBER: &str = "identities.number";
+
+/// The sealed columns of this crate, for key rotation.
+pub const SEALED: &[SealedColumn] = &[SealedColumn { table: "identities", id: "id", column: "number_sealed", label: NUMBER }];
 
 /// Identifier of an identity document.
 pub type IdentityId = Id<Identity>;
@@ -181,6 +185,7 @@ pub struct IdentityPatch {
     #[serde(default, deserialize_with = "patch::nullable")]
     pub expires_on: Option<Option<Date>>,
     /// A check that the caller has made now.
+    #[schema(nullable = false)]
     #[serde(default, deserialize_with = "patch::required")]
     #[validate(nested)]
     #[diesel(skip_update)]

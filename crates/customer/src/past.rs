@@ -3,7 +3,6 @@
 use diesel::{BoolExpressionMethods, ExpressionMethods, NullableExpressionMethods, QueryDsl, RunQueryDsl, SelectableHelper};
 use kehu_kernel::{
     Action, Actor, AnyId, BasisPoints, Conn, Error, Instant, Page, PageParams, Result, Tx,
-    access::ActorKind,
     audit::{self, Access},
     json::Json,
     schema::{attribute_history, customer_transitions},
@@ -73,8 +72,11 @@ pub fn list(
     params: &PageParams,
 ) -> Result<Page<CustomerHistoryEntry>> {
     let page = read(conn, actor, customer, filter, params)?;
-    let itself = actor.kind == ActorKind::Customer;
-    Ok(page.map(|entry| if hidden(&entry.field, itself) { CustomerHistoryEntry { value: Value::Null, ..entry } } else { entry }))
+    let hide = |entry: CustomerHistoryEntry| match profile::is_sensitive(&entry.field) {
+        true => CustomerHistoryEntry { value: Value::Null, ..entry },
+        false => entry,
+    };
+    Ok(page.map(hide))
 }
 
 /// As [`list`], with values of sensitive fields when the actor may see them; that is recorded.
@@ -88,7 +90,7 @@ pub fn disclose(
     filter: &CustomerHistoryFilter,
     params: &PageParams,
 ) -> Result<Page<CustomerHistoryEntry>> {
-    if !present::shows_sensitive(actor) || actor.kind == ActorKind::Customer {
+    if !present::shows_sensitive(actor) {
         return list(tx, actor, customer, filter, params);
     }
     let page = read(tx, actor, customer, filter, params)?;
@@ -109,11 +111,6 @@ pub fn disclose(
     Ok(page)
 }
 
-/// Sensitive fields, and for customers themselves what the bank thinks of them.
-fn hidden(field: &str, itself: bool) -> bool {
-    profile::is_sensitive(field) || (itself && field == "fraud_flag")
-}
-
 fn read(
     conn: &mut Conn,
     actor: &Actor,
@@ -121,7 +118,7 @@ fn read(
     filter: &CustomerHistoryFilter,
     params: &PageParams,
 ) -> Result<Page<CustomerHistoryEntry>> {
-    scope::require(conn, actor, Action::CustomerRead, customer)?;
+    scope::require_inside(conn, actor, Action::CustomerRead, customer)?;
     let window = params.window::<AnyId>(&conn.keys, &format!("history/{customer}?{filter:?}"))?;
     let axis = filter.field.as_deref().map(str::parse::<Axis>);
     // Ids sort by the time of recording, in both tables: the page is the head of the two merged.

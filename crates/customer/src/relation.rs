@@ -253,7 +253,7 @@ pub fn list(
     filter: &RelationFilter,
     params: &PageParams,
 ) -> Result<Page<Relation>> {
-    scope::require(conn, actor, Action::CustomerRead, customer)?;
+    scope::require_inside(conn, actor, Action::CustomerRead, customer)?;
     let window = params.window::<RelationId>(&conn.keys, &format!("relations/{customer}?{filter:?}"))?;
     let matching = || {
         let either = relations::customer_id.eq(customer).or(relations::related_customer_id.eq(customer));

@@ -6,7 +6,7 @@ use diesel::{
 };
 use kehu_kernel::{
     Action, Actor, AnyId, Conn, Error, Result, Tx,
-    access::Reach,
+    access::{ActorKind, Reach},
     event::NewEvent,
     schema::{assignments, branches, customers},
     store::MultiBackend,
@@ -56,6 +56,18 @@ pub fn visible_to(reach: &Reach) -> Visible {
 pub fn require(conn: &mut Conn, actor: &Actor, action: Action, id: CustomerId) -> Result<CustomerRow> {
     let reach = actor.allow(action)?;
     within(conn, &reach, id)
+}
+
+/// As [`require`], for what the bank keeps about a customer for itself: customers are refused.
+///
+/// # Errors
+/// As [`require`].
+pub fn require_inside(conn: &mut Conn, actor: &Actor, action: Action, id: CustomerId) -> Result<CustomerRow> {
+    let row = require(conn, actor, action, id)?;
+    if actor.kind == ActorKind::Customer {
+        return Err(Error::Forbidden("This is the bank's own record of its customers.".into()));
+    }
+    Ok(row)
 }
 
 /// The customer, if it lies within a reach.

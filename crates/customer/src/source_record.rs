@@ -59,7 +59,7 @@ pub struct SourceRecord {
 /// # Errors
 /// [`kehu_kernel::Error::NotFound`] when the customer is out of sight; [`kehu_kernel::Error::Invalid`] for a bad page request.
 pub fn list(conn: &mut Conn, actor: &Actor, customer: CustomerId, params: &PageParams) -> Result<Page<SourceRecord>> {
-    scope::require(conn, actor, Action::CustomerRead, customer)?;
+    scope::require_inside(conn, actor, Action::CustomerRead, customer)?;
     let window = params.window::<SourceRecordId>(&conn.keys, &format!("source-records/{customer}"))?;
     let of = source_records::table.filter(source_records::customer_id.eq(customer));
     let total = if window.include_total { Some(of.count().get_result(&mut conn.db)?) } else { None };

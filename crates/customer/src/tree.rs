@@ -55,7 +55,7 @@ pub struct CorporateTreeNode {
 /// # Errors
 /// [`Error::NotFound`] when the customer is out of sight; [`Error::Conflict`] `not_an_organisation` for a person.
 pub fn of(conn: &mut Conn, actor: &Actor, customer: CustomerId) -> Result<CorporateTree> {
-    let row = scope::require(conn, actor, Action::CustomerRead, customer)?;
+    let row = scope::require_inside(conn, actor, Action::CustomerRead, customer)?;
     if row.kind == CustomerKind::Personal {
         return Err(Error::conflict("not_an_organisation", "Only organisations have a corporate tree."));
     }

@@ -30,7 +30,7 @@ use crate::{
 #[serde(deny_unknown_fields)]
 pub struct CustomerPatch {
     /// Name under which it is shown.
-    #[schema(value_type = String, required = false, min_length = 1, max_length = 200)]
+    #[schema(nullable = false, value_type = String, required = false, min_length = 1, max_length = 200)]
     #[serde(default, deserialize_with = "patch::required")]
     #[validate(length(min = 1, max = 200), custom(function = "crate::rules::text"))]
     pub display_name: Option<String>,
@@ -71,6 +71,7 @@ pub struct CustomerPatch {
     #[serde(default, deserialize_with = "patch::nullable")]
     pub rated_on: Option<Option<Date>>,
     /// Whether fraud is suspected.
+    #[schema(nullable = false)]
     #[serde(default, deserialize_with = "patch::required")]
     pub fraud_flag: Option<bool>,
     /// When a person died; not in the future.
@@ -82,10 +83,12 @@ pub struct CustomerPatch {
     #[serde(default, deserialize_with = "patch::nullable")]
     pub review_due_on: Option<Option<Date>>,
     /// Changes to the profile of a personal customer.
+    #[schema(nullable = false)]
     #[serde(default, deserialize_with = "patch::required")]
     #[validate(nested)]
     pub personal: Option<PersonalProfilePatch>,
     /// Changes to the profile of a corporate or government customer.
+    #[schema(nullable = false)]
     #[serde(default, deserialize_with = "patch::required")]
     #[validate(nested)]
     pub organisation: Option<OrganisationProfilePatch>,

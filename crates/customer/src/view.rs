@@ -3,7 +3,8 @@
 
 use diesel::{BoolExpressionMethods, ExpressionMethods, NullableExpressionMethods, QueryDsl, RunQueryDsl, SelectableHelper};
 use kehu_kernel::{
-    Action, Actor, Conn, PageParams, Result, Tx,
+    Action, Actor, Conn, Error, PageParams, Result, Tx,
+    access::ActorKind,
     schema::{contact_points, identities},
     text_enum,
 };
@@ -45,9 +46,23 @@ text_enum! {
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub struct ViewQuery {
-    /// For whom the view is made; `teller` unless given.
+    /// For whom the view is made; `teller` unless given. Customers are shown `self`, and nothing else.
     #[param(inline, example = "teller")]
     pub perspective: Option<Perspective>,
+}
+
+impl ViewQuery {
+    /// The perspective in which this actor is shown the view. Customers see themselves in no other than their own.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`] for a customer who asks for the bank's perspective.
+    pub fn perspective_for(self, actor: &Actor) -> Result<Perspective> {
+        match (actor.kind, self.perspective) {
+            (ActorKind::Customer, None | Some(Perspective::Itself)) => Ok(Perspective::Itself),
+            (ActorKind::Customer, Some(_)) => Err(Error::Forbidden("Customers see themselves in the perspective self.".into())),
+            (_, perspective) => Ok(perspective.unwrap_or(Perspective::Teller)),
+        }
+    }
 }
 
 /// What a view shows of the customer itself. Lists are bounded to 20 items; each comes with its count.

@@ -71,15 +71,16 @@ pub struct NewSourceSystem {
 pub struct SourceSystemPatch {
     /// Its name.
     #[serde(default, deserialize_with = "patch::required")]
-    #[schema(min_length = 1, max_length = 200)]
+    #[schema(nullable = false, min_length = 1, max_length = 200)]
     #[validate(length(min = 1, max = 200))]
     pub name: Option<String>,
     /// How much its word counts per class of attributes, as a whole.
     #[serde(default, deserialize_with = "patch::required")]
-    #[schema(value_type = Option<BTreeMap<String, i32>>)]
+    #[schema(nullable = false, value_type = Option<BTreeMap<String, i32>>)]
     #[validate(custom(function = "patched_precedence"))]
     pub precedence: Option<Json<Precedence>>,
     /// Whether it may hand in records.
+    #[schema(nullable = false)]
     #[serde(default, deserialize_with = "patch::required")]
     pub active: Option<bool>,
 }

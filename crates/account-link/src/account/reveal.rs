@@ -1,11 +1,13 @@
 //! The full number of an account: shown to few, and never unrecorded.
 
-use kehu_kernel::{Action, Actor, Result, Tx, audit};
+use diesel::{ExpressionMethods, QueryDsl, RunQueryDsl};
+use kehu_customer::CustomerId;
+use kehu_kernel::{Action, Actor, Id, Result, Tx, audit, schema::account_links};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::AccountId;
-use crate::number;
+use crate::{number, scope};
 
 /// The number of an account in full.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -17,20 +19,34 @@ pub struct AccountNumber {
     pub number: String,
 }
 
-/// Shows the number of an account and records who saw it.
+/// Shows the number of an account and records who saw it, with each customer who has a link to it today.
 ///
 /// # Errors
 /// [`kehu_kernel::Error::Forbidden`] without `customer.reveal`; [`kehu_kernel::Error::NotFound`].
 pub fn reveal_number(tx: &mut Tx<'_>, actor: &Actor, id: AccountId) -> Result<AccountNumber> {
     let row = super::require(tx, actor, Action::CustomerReveal, id)?;
     let number = tx.keys.open(number::ACCOUNT, id, &row.number_sealed)?;
-    let access = audit::Access {
-        customer_id: None,
-        resource: "account",
-        resource_id: id.cast(),
-        action: Action::CustomerReveal.as_str(),
-        fields: &["number"],
-    };
-    audit::record(tx, actor, access)?;
+    let mut holders: Vec<Option<CustomerId>> = account_links::table
+        .filter(account_links::account_id.eq(id))
+        .filter(scope::active(tx.now.date()))
+        .select(account_links::customer_id)
+        .distinct()
+        .load::<CustomerId>(&mut tx.db)?
+        .into_iter()
+        .map(Some)
+        .collect();
+    if holders.is_empty() {
+        holders.push(None);
+    }
+    for holder in holders {
+        let access = audit::Access {
+            customer_id: holder.map(Id::cast),
+            resource: "account",
+            resource_id: id.cast(),
+            action: Action::CustomerReveal.as_str(),
+            fields: &["number"],
+        };
+        audit::record(tx, actor, access)?;
+    }
     Ok(AccountNumber { id, number })
 }

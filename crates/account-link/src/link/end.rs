@@ -50,7 +50,7 @@ pub struct LinkTransfer {
 pub fn end(tx: &mut Tx<'_>, actor: &Actor, id: AccountLinkId, version: i64, end: &LinkEnd) -> Result<AccountLink> {
     let (_, row) = lock(tx, actor, id, version)?;
     close(tx, actor, row, end.valid_to, &end.reason, "/valid_to")?;
-    list::find(tx, id)
+    list::find(tx, actor, id)
 }
 
 /// Passes a link to another customer: the old one ends on the day on which the new one begins. Answers
@@ -83,7 +83,7 @@ pub fn transfer(tx: &mut Tx<'_>, actor: &Actor, id: AccountLinkId, version: i64,
     };
     admit(tx, &new)?;
     insert(tx, actor, &new)?;
-    list::find(tx, new.id)
+    list::find(tx, actor, new.id)
 }
 
 /// Ends all links of a customer that still hold; on death or departure. How many there were.

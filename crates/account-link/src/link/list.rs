@@ -47,7 +47,7 @@ pub struct AsOf {
 /// A customer of an account, with all that it is to the account.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct AccountHolder {
-    /// The customer.
+    /// The customer; its name is hidden when it is out of the caller's sight.
     pub customer: Reference,
     /// What the customer is to the account.
     #[schema(max_items = 20)]
@@ -118,7 +118,7 @@ pub fn list(conn: &mut Conn, actor: &Actor, filter: &LinkFilter, params: &PagePa
     }
     let rows = query.load(&mut conn.db)?;
     let page = window.page(&conn.keys, rows, total, |row: &LinkRow| row.id)?;
-    let items = present(conn, page.items)?;
+    let items = present(conn, actor, page.items)?;
     Ok(Page { items, next_cursor: page.next_cursor, total: page.total })
 }
 
@@ -128,7 +128,7 @@ pub fn list(conn: &mut Conn, actor: &Actor, filter: &LinkFilter, params: &PagePa
 /// [`Error::NotFound`]; [`Error::Forbidden`] without `account.read`.
 pub fn get(conn: &mut Conn, actor: &Actor, id: AccountLinkId) -> Result<AccountLink> {
     let row = require(conn, actor, Action::AccountRead, id)?;
-    present(conn, vec![row])?.pop().ok_or(Error::NotFound)
+    present(conn, actor, vec![row])?.pop().ok_or(Error::NotFound)
 }
 
 /// The row of a link on which the actor may do this.
@@ -139,9 +139,9 @@ pub(super) fn require(conn: &mut Conn, actor: &Actor, action: Action, id: Accoun
 }
 
 /// A link, whoever asks.
-pub(super) fn find(conn: &mut Conn, id: AccountLinkId) -> Result<AccountLink> {
+pub(super) fn find(conn: &mut Conn, actor: &Actor, id: AccountLinkId) -> Result<AccountLink> {
     let row = account_links::table.find(id).select(LinkRow::as_select()).first(&mut conn.db)?;
-    present(conn, vec![row])?.pop().ok_or(Error::NotFound)
+    present(conn, actor, vec![row])?.pop().ok_or(Error::NotFound)
 }
 
 /// The customers of an account on a day, each with all its roles: who can see this account.
@@ -164,7 +164,7 @@ pub fn holders(conn: &mut Conn, actor: &Actor, id: AccountId, as_of: &AsOf, para
     let fetch = usize::try_from(window.fetch()).unwrap_or(0);
     let ids = customers.into_iter().filter(|id| window.after.is_none_or(|after| *id > after)).take(fetch).collect();
     let page = window.page(&conn.keys, ids, total, |id| *id)?;
-    let names = customer_names(conn, page.items.iter().copied())?;
+    let names = customer_names(conn, actor, page.items.iter().copied())?;
     let holder = |id: CustomerId| AccountHolder {
         customer: Reference::new(id, names.get(&id).cloned().unwrap_or_default()),
         links: rows.iter().filter(|row| row.customer_id == id).map(LinkFacts::from).collect(),
@@ -182,9 +182,9 @@ pub(crate) fn of_customer(conn: &mut Conn, id: CustomerId, day: Date) -> Result<
         .load(&mut conn.db)?)
 }
 
-fn present(conn: &mut Conn, rows: Vec<LinkRow>) -> Result<Vec<AccountLink>> {
+fn present(conn: &mut Conn, actor: &Actor, rows: Vec<LinkRow>) -> Result<Vec<AccountLink>> {
     let accounts = labels(conn, rows.iter().map(|row| row.account_id))?;
-    let names = customer_names(conn, rows.iter().map(|row| row.customer_id))?;
+    let names = customer_names(conn, actor, rows.iter().map(|row| row.customer_id))?;
     let link = |row: LinkRow| AccountLink {
         id: row.id,
         account: Reference::new(row.account_id, accounts.get(&row.account_id).cloned().unwrap_or_default()),
@@ -205,9 +205,13 @@ fn present(conn: &mut Conn, rows: Vec<LinkRow>) -> Result<Vec<AccountLink>> {
     Ok(rows.into_iter().map(link).collect())
 }
 
-fn customer_names(conn: &mut Conn, ids: impl Iterator<Item = CustomerId>) -> Result<HashMap<CustomerId, String>> {
+fn customer_names(conn: &mut Conn, actor: &Actor, ids: impl Iterator<Item = CustomerId>) -> Result<HashMap<CustomerId, String>> {
+    let Some(reach) = actor.reach(Action::CustomerRead) else { return Ok(HashMap::new()) };
     let ids: BTreeSet<CustomerId> = ids.collect();
-    let rows: Vec<(CustomerId, String)> =
-        customers::table.filter(customers::id.eq_any(ids)).select((customers::id, customers::display_name)).load(&mut conn.db)?;
+    let rows: Vec<(CustomerId, String)> = customers::table
+        .filter(customers::id.eq_any(ids))
+        .filter(kehu_customer::visible_to(&reach))
+        .select((customers::id, customers::display_name))
+        .load(&mut conn.db)?;
     Ok(rows.into_iter().collect())
 }

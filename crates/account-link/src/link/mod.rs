@@ -85,7 +85,7 @@ pub struct AccountLink {
     pub id: AccountLinkId,
     /// The account, by its masked number.
     pub account: Reference,
-    /// The customer.
+    /// The customer; its name is hidden when it is out of the caller's sight.
     pub customer: Reference,
     /// What the customer is to the account.
     pub role: LinkRole,

@@ -73,6 +73,7 @@ pub struct LinkPatch {
     #[validate(range(min = 1, max = 100))]
     pub signing_threshold: Option<Option<i32>>,
     /// Whether this is the primary owner.
+    #[schema(nullable = false)]
     #[serde(default, deserialize_with = "patch::required")]
     pub primary: Option<bool>,
     /// The document that proves it.
@@ -113,7 +114,7 @@ pub fn create(tx: &mut Tx<'_>, actor: &Actor, new: NewAccountLink) -> Result<Acc
     refuse(broken_rules(&row, &account))?;
     admit(tx, &row)?;
     insert(tx, actor, &row)?;
-    list::find(tx, row.id)
+    list::find(tx, actor, row.id)
 }
 
 /// Changes a link that still has the version the caller saw.
@@ -142,7 +143,7 @@ pub fn update(tx: &mut Tx<'_>, actor: &Actor, id: AccountLinkId, version: i64, c
     let stamp = (account_links::updated_at.eq(tx.now), account_links::version.eq(version + 1));
     diesel::update(account_links::table.find(id)).set((set, stamp)).execute(&mut tx.db)?;
     announce(tx, actor, "account_link.updated", &row);
-    list::find(tx, id)
+    list::find(tx, actor, id)
 }
 
 /// The link with its account, both locked, if it still has the version the caller saw.

@@ -152,17 +152,17 @@ pub struct NewProduct {
 #[serde(deny_unknown_fields)]
 pub struct ProductPatch {
     /// Name of the product.
-    #[schema(value_type = Option<String>, min_length = 1, max_length = 200)]
+    #[schema(nullable = false, value_type = Option<String>, min_length = 1, max_length = 200)]
     #[serde(default, deserialize_with = "patch::required")]
     #[validate(length(min = 1, max = 200))]
     pub name: Option<String>,
     /// Which kinds of customers may have it; empty for all.
-    #[schema(value_type = Option<Vec<CustomerKind>>, max_items = 3)]
+    #[schema(nullable = false, value_type = Option<Vec<CustomerKind>>, max_items = 3)]
     #[serde(default, deserialize_with = "patch::required")]
     #[validate(length(max = 3))]
     pub for_kinds: Option<Vec<CustomerKind>>,
     /// What it offers, in words.
-    #[schema(value_type = Option<Vec<String>>, max_items = 50)]
+    #[schema(nullable = false, value_type = Option<Vec<String>>, max_items = 50)]
     #[serde(default, deserialize_with = "patch::required")]
     #[validate(length(max = 50), custom(function = "check_features"))]
     pub features: Option<Vec<String>>,
@@ -175,6 +175,7 @@ pub struct ProductPatch {
     #[serde(default, deserialize_with = "patch::nullable")]
     pub launch_to: Option<Option<Date>>,
     /// Whether it is on offer.
+    #[schema(nullable = false)]
     #[serde(default, deserialize_with = "patch::required")]
     pub status: Option<ProductStatus>,
     /// What one account earns the bank in a year; in the product's currency.

@@ -197,13 +197,20 @@ fn check(conn: &mut Conn, actor: &Actor, new: &NewClient) -> Result<()> {
     if !broken.is_empty() {
         return Err(Error::Invalid(broken));
     }
-    let wanted = limited(&role::grants_of(conn, &new.roles)?, &new.scopes);
-    let beyond = wanted.actions().find(|(action, depth)| actor.grants.depth(*action).is_none_or(|own| own < *depth));
+    check_held(conn, actor, &new.roles, &new.scopes)
+}
+
+/// Checks that the actor holds everything that these roles grant within these scopes, the classes of fields too.
+fn check_held(conn: &mut Conn, actor: &Actor, roles: &[String], scopes: &[String]) -> Result<()> {
+    let wanted = limited(&role::grants_of(conn, roles)?, scopes);
+    let action = wanted.actions().find(|(action, depth)| actor.grants.depth(*action).is_none_or(|own| own < *depth));
+    let class = wanted.classes().find(|class| !actor.sees(*class));
+    let beyond = action
+        .map(|(action, depth)| format!("{action} with depth {depth}"))
+        .or_else(|| class.map(|class| format!("{class} fields")));
     match beyond {
         None => Ok(()),
-        Some((action, depth)) => {
-            Err(Error::Forbidden(format!("Nobody gives away more than they have: {action} with depth {depth}.")))
-        }
+        Some(beyond) => Err(Error::Forbidden(format!("Nobody gives away more than they have: {beyond}."))),
     }
 }
 
@@ -218,7 +225,8 @@ pub fn limited(grants: &Grants, scopes: &[String]) -> Grants {
 /// Gives a client a fresh secret; the old one holds on for the grace period.
 ///
 /// # Errors
-/// [`Error::NotFound`]; [`Error::PreconditionFailed`]; [`Error::Conflict`] `client_revoked`.
+/// [`Error::NotFound`]; [`Error::PreconditionFailed`]; [`Error::Conflict`] `client_revoked`; [`Error::Forbidden`] for
+/// a client that may do more than the caller.
 pub fn rotate(
     tx: &mut Tx<'_>,
     actor: &Actor,
@@ -228,6 +236,8 @@ pub fn rotate(
     secret_hash: &str,
 ) -> Result<Client> {
     let client = changeable(tx, actor, id, version)?;
+    // Who has the secret has the client's rights.
+    check_held(tx, actor, &client.roles.0, &client.scopes.0)?;
     let grace = Duration::from_secs(u64::try_from(change.grace_seconds.unwrap_or(86_400)).unwrap_or(0));
     diesel::update(clients::table.find(id))
         .set((

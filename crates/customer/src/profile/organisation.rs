@@ -190,7 +190,7 @@ pub struct NewOrganisationProfile {
 #[serde(deny_unknown_fields)]
 pub struct OrganisationProfilePatch {
     /// The name in the register.
-    #[schema(value_type = String, required = false, min_length = 1, max_length = 200)]
+    #[schema(nullable = false, value_type = String, required = false, min_length = 1, max_length = 200)]
     #[serde(default, deserialize_with = "patch::required")]
     #[validate(length(min = 1, max = 200), custom(function = "crate::rules::text"))]
     pub legal_name: Option<String>,
@@ -248,12 +248,12 @@ pub struct OrganisationProfilePatch {
     #[validate(length(max = 64), custom(function = "crate::rules::text"))]
     pub operating_status: Option<Option<String>>,
     /// Main shareholders.
-    #[schema(max_items = 50)]
+    #[schema(nullable = false, max_items = 50)]
     #[serde(default, deserialize_with = "patch::required")]
     #[validate(length(max = 50), nested)]
     pub main_shareholders: Option<Vec<Shareholder>>,
     /// Who manages it.
-    #[schema(max_items = 50)]
+    #[schema(nullable = false, max_items = 50)]
     #[serde(default, deserialize_with = "patch::required")]
     #[validate(length(max = 50), nested)]
     pub management: Option<Vec<Manager>>,

@@ -222,7 +222,7 @@ pub struct NewPersonalProfile {
 #[serde(deny_unknown_fields)]
 pub struct PersonalProfilePatch {
     /// The whole name, as written.
-    #[schema(value_type = String, required = false, min_length = 1, max_length = 200)]
+    #[schema(nullable = false, value_type = String, required = false, min_length = 1, max_length = 200)]
     #[serde(default, deserialize_with = "patch::required")]
     #[validate(length(min = 1, max = 200), custom(function = "crate::rules::text"))]
     pub full_name: Option<String>,

@@ -4,6 +4,7 @@ mod batch;
 mod directory;
 mod entity;
 mod job;
+mod mask;
 mod parked;
 mod plan;
 mod preview;

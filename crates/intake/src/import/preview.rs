@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::{ImportId, batch, plan::PlannedFile};
+use super::{ImportId, batch, mask::masked, plan::PlannedFile};
 use crate::{
     dispatch::{self, Feed},
     mapping::{Document, RowError},
@@ -23,8 +23,8 @@ pub struct Preview {
     /// Each file, in the order of reading.
     #[schema(max_items = 1000)]
     pub files: Vec<FilePreview>,
-    /// The first records as the mapping makes them: `{file, feed, record}`; null for callers without
-    /// `import.manage`.
+    /// The first records as the mapping makes them: `{file, feed, record}`, numbers of documents and accounts
+    /// masked; null for callers without `import.manage`.
     #[schema(value_type = Option<Vec<Object>>, max_items = 10000)]
     pub samples: Option<Value>,
 }
@@ -91,7 +91,7 @@ impl Kept {
         let samples = if actor.reach(Action::ImportManage).is_some() {
             // After a rotation of keys the samples of old previews stay closed.
             let opened = BASE64.decode(&self.samples).ok().and_then(|sealed| keys.open(LABEL, import, &sealed).ok());
-            opened.and_then(|text| serde_json::from_str(&text).ok())
+            opened.and_then(|text| serde_json::from_str(&text).ok()).map(|samples| masked(&samples))
         } else {
             None
         };

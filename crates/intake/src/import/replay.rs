@@ -13,6 +13,7 @@ use super::{
     Import, ImportId, ImportRowId, ImportState,
     batch::count,
     entity,
+    mask::unmasked,
     parked::{Again, try_again},
     plan::Plan,
     rows::{self, ImportRow, RowState},
@@ -37,7 +38,7 @@ pub struct ReplayRequest {
 pub struct Correction {
     /// Identifier of the row, from `list_import_errors`.
     pub id: ImportRowId,
-    /// The whole row by column, corrected; as it was kept when absent.
+    /// The whole row by column, corrected; as it was kept when absent. Values that were shown masked may stay so.
     #[schema(value_type = Option<Object>)]
     pub record: Option<Map<String, Value>>,
 }
@@ -69,7 +70,8 @@ fn wanted(tx: &mut Tx<'_>, id: ImportId, request: &ReplayRequest) -> Result<Vec<
     let keys = Arc::clone(&tx.keys);
     let again = |row: ImportRow, corrected: Option<Map<String, Value>>| {
         let is_corrected = corrected.is_some();
-        let raw = corrected.map_or_else(|| row.raw(&keys), Ok)?;
+        let kept = row.raw(&keys)?;
+        let raw = corrected.map_or_else(|| kept.clone(), |corrected| unmasked(corrected, &kept));
         Ok(Again { row, raw: Arc::new(raw), corrected: is_corrected })
     };
     let Some(corrections) = &request.rows else {

@@ -1,6 +1,6 @@
 //! CSV of any separator, quote and line end, with line breaks inside quotes.
 
-use std::io::Read;
+use std::{collections::HashSet, io::Read};
 
 use csv::{ReaderBuilder, StringRecord, StringRecordsIntoIter};
 use kehu_kernel::{Error, FieldError, Result};
@@ -11,6 +11,9 @@ use super::{
     is_garbled, unreadable,
 };
 use crate::mapping::{Raw, RowError, document::Format};
+
+/// How many columns beyond the header are kept of a row that has too many; each needs a name.
+const SURPLUS: usize = 100;
 
 struct CsvRows<R> {
     records: StringRecordsIntoIter<R>,
@@ -55,9 +58,10 @@ fn check_header(header: &[String], columns: &[&str]) -> Result<()> {
         .iter()
         .map(|column| FieldError::new("/file", "missing_column", format!("The file has no column {column:?}.")))
         .collect();
-    let twice = header.iter().enumerate().filter(|(n, name)| header.iter().take(*n).any(|earlier| earlier == *name));
+    let mut seen = HashSet::new();
+    let twice = header.iter().filter(|name| !seen.insert(name.as_str()));
     errors.extend(
-        twice.map(|(_, name)| FieldError::new("/file", "duplicate_column", format!("The file has the column {name:?} twice."))),
+        twice.map(|name| FieldError::new("/file", "duplicate_column", format!("The file has the column {name:?} twice."))),
     );
     if errors.is_empty() { Ok(()) } else { Err(Error::Invalid(errors)) }
 }
@@ -83,7 +87,7 @@ impl<R> CsvRows<R> {
         let line = self.next_line.max(counted.unwrap_or(0));
         self.next_line = line + lines(record);
         let names = self.header.iter().cloned().chain((self.header.len() + 1..).map(|n| format!("column {n}")));
-        let raw: Raw = names.zip(record.iter().map(Into::into)).collect();
+        let raw: Raw = names.zip(record.iter().map(Into::into)).take(self.header.len() + SURPLUS).collect();
         Row { number: self.number, line, fault: self.fault(record), raw }
     }
 

@@ -80,7 +80,7 @@ async fn get_customer_view(
     id: Path<Customer>,
     query: Query<ViewQuery>,
 ) -> Answer<CustomerView> {
-    let perspective = query.0.perspective.unwrap_or(Perspective::Teller);
+    let perspective = query.0.perspective_for(&caller)?;
     let view = if present::shows_sensitive(&caller) {
         let work = move |tx: &mut kehu_kernel::Tx<'_>| {
             let profile = customer_view::disclose_profile(tx, &caller, id.0, perspective)?;
