@@ -134,9 +134,10 @@ async fn a_scope_is_never_exceeded(app: App) {
 }
 
 fn new_role(app: &App, grants: Value) {
-    let role: NewRole =
-        serde_json::from_value(json!({ "code": "vendor", "name": "Vendor", "grants": grants, "field_classes": ["public"] }))
-            .unwrap();
+    let role: NewRole = serde_json::from_value(
+        json!({ "code": "vendor", "name": "Vendor", "grants": grants, "field_classes": ["public", "internal"] }),
+    )
+    .unwrap();
     app.store.write_blocking(move |tx| role::create(tx, &Actor::system(), role.clone())).unwrap();
 }
 

@@ -76,7 +76,7 @@ pub struct SourceSystemPatch {
     pub name: Option<String>,
     /// How much its word counts per class of attributes, as a whole.
     #[serde(default, deserialize_with = "patch::required")]
-    #[schema(nullable = false, value_type = Option<BTreeMap<String, i32>>)]
+    #[schema(nullable = false, value_type = BTreeMap<String, i32>)]
     #[validate(custom(function = "patched_precedence"))]
     pub precedence: Option<Json<Precedence>>,
     /// Whether it may hand in records.
