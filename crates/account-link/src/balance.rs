@@ -1,9 +1,17 @@
 //! Balances at the end of days.
 
-use diesel::{ExpressionMethods, Insertable, QueryDsl, Queryable, RunQueryDsl, Selectable, SelectableHelper, upsert::excluded};
+use std::collections::{BTreeMap, BTreeSet};
+
+use diesel::{
+    ExpressionMethods, Insertable, QueryDsl, Queryable, RunQueryDsl, Selectable, SelectableHelper, sql_query, sql_types::BigInt,
+    upsert::excluded,
+};
 use kehu_kernel::{
-    Action, Actor, Conn, Currency, Date, Error, FieldError, Instant, Money, Page, PageParams, Result, Tx, access::FieldClass,
-    each, schema::account_balances,
+    Action, Actor, Conn, Currency, Date, Db, Error, FieldError, Instant, Money, Page, PageParams, Result, Tx,
+    access::FieldClass,
+    each,
+    schema::{account_balances, accounts},
+    store::{parameters, sql},
 };
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -105,10 +113,38 @@ pub(crate) fn check_range(from: Option<Date>, to: Option<Date>) -> Result<()> {
     Ok(())
 }
 
+/// Locks accounts, so that what is read of them and of what hangs on them stays true until it is written.
+/// In the order of their ids: two writers wait for each other instead of dead-locking.
+pub(crate) fn hold(tx: &mut Tx<'_>, ids: impl Iterator<Item = AccountId>) -> Result<()> {
+    let ids: BTreeSet<AccountId> = ids.collect();
+    // SQLite has one writer at a time.
+    if let Db::Postgres(conn) = &mut tx.db {
+        let of = accounts::table.filter(accounts::id.eq_any(ids)).order(accounts::id).select(accounts::id);
+        of.for_no_key_update().load::<AccountId>(conn)?;
+    }
+    Ok(())
+}
+
+/// Sets what accounts hold at the latest moment that is known of each.
+pub(crate) fn move_on(tx: &mut Tx<'_>, latest: &BTreeMap<AccountId, (Instant, i64)>) -> Result<()> {
+    hold(tx, latest.keys().copied())?;
+    let rows: Vec<_> = latest.iter().collect();
+    for chunk in rows.chunks(1_000) {
+        let set = "UPDATE accounts SET balance_as_of = v.column2, balance_minor = v.column3, version = version + 1";
+        let of = format!("FROM (VALUES {}) AS v WHERE accounts.id = v.column1", parameters(chunk.len(), 3));
+        let mut update = sql_query(format!("{set} {of}")).into_boxed();
+        for (id, (moment, balance_minor)) in chunk {
+            update = update.bind::<sql::Uuid, _>(**id).bind::<sql::Instant, _>(*moment).bind::<BigInt, _>(*balance_minor);
+        }
+        update.execute(&mut tx.db)?;
+    }
+    Ok(())
+}
+
 /// Writes balances; the latest word about a day counts.
 pub(crate) fn record(tx: &mut Tx<'_>, snapshots: &[Snapshot]) -> Result<()> {
     // One statement may not write a row twice.
-    let latest: std::collections::BTreeMap<_, _> = snapshots.iter().map(|row| ((row.account_id, row.day), row)).collect();
+    let latest: BTreeMap<_, _> = snapshots.iter().map(|row| ((row.account_id, row.day), row)).collect();
     let rows: Vec<&Snapshot> = latest.into_values().collect();
     for chunk in rows.chunks(1_000) {
         each!(&mut tx.db, c => {

@@ -4,7 +4,7 @@ use diesel::{OptionalExtension, QueryDsl, RunQueryDsl};
 use kehu_kernel::{
     Action, Actor, AnyId, Conn, Date, Error, FieldError, Money, Result, Tx,
     access::Reach,
-    bulk_insert,
+    bulk_copy, bulk_insert,
     event::NewEvent,
     schema::{branches, contact_points, customers, identities, organisation_profiles, personal_profiles},
 };
@@ -190,8 +190,8 @@ pub(crate) fn save(tx: &mut Tx<'_>, actor: &Actor, drafts: Vec<Draft>) -> Result
         documents.extend(draft.identities);
         points.extend(draft.contact_points);
     }
-    bulk_insert!(tx, customers::table, rows)?;
-    bulk_insert!(tx, personal_profiles::table, personal)?;
+    bulk_copy!(tx, customers::table, rows)?;
+    bulk_copy!(tx, personal_profiles::table, personal)?;
     bulk_insert!(tx, organisation_profiles::table, organisations)?;
     bulk_insert!(tx, identities::table, documents)?;
     bulk_insert!(tx, contact_points::table, points)?;

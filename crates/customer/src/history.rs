@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use diesel::{ExpressionMethods, Insertable, QueryDsl, Queryable, RunQueryDsl, Selectable};
 use kehu_kernel::{
-    AnyId, BasisPoints, Conn, Instant, Result, Tx, bulk_insert,
+    AnyId, BasisPoints, Conn, Instant, Result, Tx, bulk_copy,
     json::Json,
     schema::{attribute_history, source_records, source_systems},
 };
@@ -152,14 +152,14 @@ pub(crate) fn keep(tx: &mut Tx<'_>, customer: &CustomerRow, changes: &[Change], 
         }
         rows.push(belief(customer.id, change, testimony, tx.now, None));
     }
-    bulk_insert!(tx, attribute_history::table, rows)?;
+    bulk_copy!(tx, attribute_history::table, rows)?;
     Ok(())
 }
 
 /// Keeps what a source said without replacing what is believed.
 pub(crate) fn note(tx: &mut Tx<'_>, customer: CustomerId, changes: &[Change], testimony: &Testimony<'_>) -> Result<()> {
     let rows: Vec<Belief> = changes.iter().map(|change| belief(customer, change, testimony, tx.now, Some(tx.now))).collect();
-    bulk_insert!(tx, attribute_history::table, rows)?;
+    bulk_copy!(tx, attribute_history::table, rows)?;
     Ok(())
 }
 

@@ -4,15 +4,19 @@
 //! are given by one sequencer after commit, so a reader that asks for "after N" never skips an event
 //! whose transaction committed late. Each position's hash covers the one before it.
 
-use diesel::{ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable, RunQueryDsl, Selectable, SelectableHelper};
+use diesel::{
+    ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable, RunQueryDsl, Selectable, SelectableHelper, sql_query,
+    sql_types::{BigInt, Binary},
+};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::{
-    Actor, AnyId, Conn, Error, Id, Instant, Result, Store, bulk_insert,
+    Actor, AnyId, Conn, Error, Id, Instant, Result, Store, bulk_copy,
     json::Json,
     schema::{event_heads, events},
+    store::{parameters, sql},
 };
 
 /// An event to be recorded.
@@ -136,7 +140,7 @@ fn sorted(value: Value) -> Value {
 
 pub(crate) fn insert(conn: &mut Conn, pending: Vec<Pending>) -> Result<()> {
     if !pending.is_empty() {
-        bulk_insert!(conn, events::table, &pending)?;
+        bulk_copy!(conn, events::table, &pending)?;
     }
     Ok(())
 }
@@ -171,13 +175,22 @@ pub fn sequence(store: &Store) -> Result<usize> {
             .limit(ROUND)
             .select(Event::as_select())
             .load(&mut tx.db)?;
+        if waiting.is_empty() {
+            return Ok(0);
+        }
+        let mut links = Vec::with_capacity(waiting.len());
         for event in &waiting {
             position += 1;
             hash = event.chained(position, &hash)?;
-            diesel::update(events::table.find(event.id))
-                .set((events::position.eq(position), events::hash.eq(&hash)))
-                .execute(&mut tx.db)?;
+            links.push((event.id, position, hash.clone()));
         }
+        let rows = parameters(links.len(), 3);
+        let update = "UPDATE events SET position = v.column2, hash = v.column3 FROM (VALUES";
+        let mut chain = sql_query(format!("{update} {rows}) AS v WHERE events.id = v.column1")).into_boxed();
+        for (id, position, hash) in links {
+            chain = chain.bind::<sql::Uuid, _>(id).bind::<BigInt, _>(position).bind::<Binary, _>(hash);
+        }
+        chain.execute(&mut tx.db)?;
         diesel::update(head).set((event_heads::position.eq(position), event_heads::hash.eq(&hash))).execute(&mut tx.db)?;
         Ok(waiting.len())
     })

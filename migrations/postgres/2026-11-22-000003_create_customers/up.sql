@@ -173,7 +173,7 @@ CREATE TABLE source_records (
     decided_by text NOT NULL,
     received_at timestamptz NOT NULL
 );
-CREATE UNIQUE INDEX source_records_source_key ON source_records (source_system, source_id);
+CREATE UNIQUE INDEX source_records_source_key ON source_records (source_id, source_system);
 CREATE INDEX source_records_customer ON source_records (customer_id, id);
 
 CREATE TABLE relations (

@@ -53,8 +53,7 @@ CREATE TABLE accounts (
     updated_at timestamptz NOT NULL,
     version bigint NOT NULL
 );
-CREATE UNIQUE INDEX accounts_number_key ON accounts (source_system, number_index);
-CREATE INDEX accounts_number ON accounts (number_index);
+CREATE UNIQUE INDEX accounts_number_key ON accounts (number_index, source_system);
 CREATE INDEX accounts_product ON accounts (product_id, id);
 CREATE INDEX accounts_branch ON accounts (branch_id, id);
 CREATE INDEX accounts_parent ON accounts (parent_account_id);
@@ -115,7 +114,7 @@ CREATE TABLE standing_orders (
     updated_at timestamptz NOT NULL,
     version bigint NOT NULL
 );
-CREATE UNIQUE INDEX standing_orders_source_key ON standing_orders (source_system, source_id);
+CREATE UNIQUE INDEX standing_orders_source_key ON standing_orders (source_id, source_system);
 CREATE INDEX standing_orders_account ON standing_orders (account_id, id);
 
 CREATE TABLE account_balances (
@@ -147,7 +146,7 @@ CREATE TABLE account_links (
     version bigint NOT NULL
 );
 CREATE UNIQUE INDEX account_links_key ON account_links (account_id, customer_id, role, valid_from);
-CREATE UNIQUE INDEX account_links_source_key ON account_links (source_system, source_id);
+CREATE UNIQUE INDEX account_links_source_key ON account_links (source_id, source_system);
 CREATE INDEX account_links_customer ON account_links (customer_id, account_id);
 
 CREATE TABLE transactions (
@@ -167,7 +166,7 @@ CREATE TABLE transactions (
     balance_after_minor bigint,
     created_at timestamptz NOT NULL
 );
-CREATE UNIQUE INDEX transactions_source_key ON transactions (source_system, source_id);
+CREATE UNIQUE INDEX transactions_source_key ON transactions (source_id, source_system);
 CREATE INDEX transactions_account ON transactions (account_id, booked_at, id);
 
 CREATE TABLE account_daily_totals (
@@ -199,5 +198,5 @@ CREATE TABLE parked_transactions (
     payload jsonb NOT NULL,
     received_at timestamptz NOT NULL
 );
-CREATE UNIQUE INDEX parked_transactions_source_key ON parked_transactions (source_system, source_id);
-CREATE INDEX parked_transactions_number ON parked_transactions (source_system, number_index);
+CREATE UNIQUE INDEX parked_transactions_source_key ON parked_transactions (source_id, source_system);
+CREATE INDEX parked_transactions_number ON parked_transactions (number_index, source_system);

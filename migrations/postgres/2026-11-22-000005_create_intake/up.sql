@@ -73,7 +73,7 @@ CREATE TABLE import_rows (
 );
 CREATE UNIQUE INDEX import_rows_key ON import_rows (file_id, row_no, feed);
 CREATE INDEX import_rows_state ON import_rows (import_id, state, id);
-CREATE INDEX import_rows_waiting ON import_rows (waiting_for) WHERE state = 'parked';
+CREATE INDEX import_rows_waiting ON import_rows (waiting_for, id) WHERE state = 'parked';
 
 -- What an import created, so that it can be taken back.
 CREATE TABLE import_effects (

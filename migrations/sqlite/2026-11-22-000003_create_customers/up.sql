@@ -173,7 +173,7 @@ CREATE TABLE source_records (
     decided_by TEXT NOT NULL,
     received_at INTEGER NOT NULL
 ) STRICT;
-CREATE UNIQUE INDEX source_records_source_key ON source_records (source_system, source_id);
+CREATE UNIQUE INDEX source_records_source_key ON source_records (source_id, source_system);
 CREATE INDEX source_records_customer ON source_records (customer_id, id);
 
 CREATE TABLE relations (

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use diesel::{ExpressionMethods, Insertable, QueryDsl, Queryable, RunQueryDsl, Selectable, SelectableHelper};
 use kehu_kernel::{
-    BasisPoints, Conn, Currency, Date, Money, Result, Tx, bulk_insert,
+    BasisPoints, Conn, Currency, Date, Money, Result, Tx, bulk_copy, bulk_insert,
     schema::{cards, deposits, holdings, loans},
     text_enum,
 };
@@ -148,9 +148,9 @@ impl FactRows {
 
     /// Writes all rows.
     pub fn insert(&self, tx: &mut Tx<'_>) -> Result<()> {
-        bulk_insert!(tx, deposits::table, &self.deposits)?;
-        bulk_insert!(tx, loans::table, &self.loans)?;
-        bulk_insert!(tx, cards::table, &self.cards)?;
+        bulk_copy!(tx, deposits::table, &self.deposits)?;
+        bulk_copy!(tx, loans::table, &self.loans)?;
+        bulk_copy!(tx, cards::table, &self.cards)?;
         bulk_insert!(tx, holdings::table, &self.holdings)?;
         Ok(())
     }

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 
 use diesel::{ExpressionMethods, QueryDsl, RunQueryDsl, SelectableHelper};
 use kehu_kernel::{
-    Actor, AnyId, Currency, Id, Result, Tx, bulk_insert,
+    Actor, AnyId, Currency, Id, Result, Tx, bulk_copy,
     crypto::BlindIndex,
     event::NewEvent,
     feed::{Outcome, Source},
@@ -122,7 +122,7 @@ impl<'a> Batch<'a> {
                 }
             });
         }
-        bulk_insert!(tx, accounts::table, &rows)?;
+        bulk_copy!(tx, accounts::table, &rows)?;
         facts.insert(tx)?;
         balance::record(tx, &snapshots)?;
         Ok(settled)

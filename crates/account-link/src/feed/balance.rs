@@ -7,7 +7,7 @@ use kehu_kernel::{
     Actor, Date, Id, Result, Tx,
     event::NewEvent,
     feed::{Outcome, Source},
-    schema::{account_balances, accounts},
+    schema::account_balances,
 };
 use serde_json::json;
 
@@ -60,15 +60,7 @@ pub fn apply(tx: &mut Tx<'_>, actor: &Actor, source: &Source, records: &[Balance
         });
     }
     balance::record(tx, &snapshots)?;
-    for (id, (moment, balance_minor)) in latest {
-        diesel::update(accounts::table.find(id))
-            .set((
-                accounts::balance_minor.eq(balance_minor),
-                accounts::balance_as_of.eq(moment),
-                accounts::version.eq(accounts::version + 1),
-            ))
-            .execute(&mut tx.db)?;
-    }
+    balance::move_on(tx, &latest)?;
     if !snapshots.is_empty() {
         let data = json!({ "source_system": source.code, "count": snapshots.len() });
         tx.emit(actor, NewEvent::new("account_balances.recorded", Id::<()>::new(), data));

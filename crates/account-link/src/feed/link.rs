@@ -1,14 +1,14 @@
 //! Links between customers and accounts as sources deliver them, under the invariants of ownership.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 
-use diesel::{BoolExpressionMethods, ExpressionMethods, QueryDsl, RunQueryDsl, SelectableHelper};
+use diesel::{ExpressionMethods, QueryDsl, RunQueryDsl, SelectableHelper};
 use kehu_customer::CustomerId;
 use kehu_kernel::{
-    Actor, BasisPoints, Date, Result, Tx, bulk_insert,
+    Actor, BasisPoints, Date, Result, Tx, bulk_copy,
     crypto::BlindIndex,
     feed::{Outcome, Source},
-    schema::{account_links, accounts},
+    schema::account_links,
 };
 
 use super::{
@@ -19,6 +19,7 @@ use super::{
 };
 use crate::{
     account::AccountId,
+    balance,
     interval::{Stake, clash},
     link::{AccountLinkId, LinkRow, SigningRule, announce},
     number,
@@ -44,7 +45,7 @@ pub fn apply(tx: &mut Tx<'_>, actor: &Actor, source: &Source, records: &[Account
             break;
         }
     }
-    bulk_insert!(tx, account_links::table, &batch.new)?;
+    bulk_copy!(tx, account_links::table, &batch.new)?;
     let waiting = |batch: &Batch<'_>, record: &AccountLinkRecord| {
         batch.parties(tx, record).err().unwrap_or_else(|| Outcome::rejected("/customer_source_id", "unresolved", "Nobody."))
     };
@@ -71,7 +72,8 @@ impl<'a> Batch<'a> {
         let own_ids = records.iter().filter_map(|record| record.source_id.clone());
         let spoken_of = records.iter().filter_map(|record| record.customer_of_link.clone());
         let by_source_id = refer::links(tx, source, own_ids.chain(spoken_of))?;
-        hold(tx, accounts.values().map(|account| account.id))?;
+        // What is checked about their links stays true until they are written.
+        balance::hold(tx, accounts.values().map(|account| account.id))?;
         // A link may have been moved to an account that this batch does not name for it.
         let elsewhere = by_source_id.values().map(|(account, _)| *account);
         let rows: Vec<LinkRow> = in_chunks(accounts.values().map(|account| account.id).chain(elsewhere), |chunk| {
@@ -210,7 +212,7 @@ impl<'a> Batch<'a> {
     fn keep(&mut self, tx: &mut Tx<'_>, actor: &Actor, row: LinkRow, before: Option<LinkRow>) -> Result<Outcome> {
         let outcome = if let Some(before) = before {
             // A row of this very batch must exist before it can be changed.
-            bulk_insert!(tx, account_links::table, &self.new)?;
+            bulk_copy!(tx, account_links::table, &self.new)?;
             self.new.clear();
             change(tx, &row)?;
             announce(tx, actor, "account_link.updated", &row);
@@ -231,17 +233,6 @@ impl<'a> Batch<'a> {
         links.sort_by_key(|row| row.valid_from);
         Ok(outcome)
     }
-}
-
-/// Locks the accounts of the batch: what is checked about their links stays true until they are written.
-fn hold(tx: &mut Tx<'_>, ids: impl Iterator<Item = AccountId>) -> Result<()> {
-    let ids: BTreeSet<AccountId> = ids.collect();
-    in_chunks(ids.into_iter(), |chunk| {
-        let of = accounts::table.filter(accounts::id.eq_any(chunk).and(accounts::version.ge(0)));
-        diesel::update(of).set(accounts::version.eq(accounts::version)).execute(&mut tx.db)?;
-        Ok(Vec::<()>::new())
-    })?;
-    Ok(())
 }
 
 fn change(tx: &mut Tx<'_>, row: &LinkRow) -> Result<()> {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use diesel::{ExpressionMethods, QueryDsl, RunQueryDsl, SelectableHelper};
 use kehu_kernel::{
-    Actor, Result, Tx, bulk_insert,
+    Actor, Result, Tx, bulk_copy,
     event::NewEvent,
     feed::{Outcome, Source},
     schema::standing_orders,
@@ -55,7 +55,7 @@ pub fn apply(tx: &mut Tx<'_>, actor: &Actor, source: &Source, records: &[Standin
             Some(before) if before.content_hash == row.content_hash => Outcome::Unchanged(row.id.cast()),
             Some(_) => {
                 // A row of this very batch must exist before it can be changed.
-                bulk_insert!(tx, standing_orders::table, &new)?;
+                bulk_copy!(tx, standing_orders::table, &new)?;
                 new.clear();
                 change(tx, &row)?;
                 tx.emit(actor, NewEvent::new("standing_order.updated", row.id, data).of_account(row.account_id));
@@ -69,7 +69,7 @@ pub fn apply(tx: &mut Tx<'_>, actor: &Actor, source: &Source, records: &[Standin
         });
         known.insert(row.source_id.clone(), row);
     }
-    bulk_insert!(tx, standing_orders::table, &new)?;
+    bulk_copy!(tx, standing_orders::table, &new)?;
     Ok(outcomes)
 }
 

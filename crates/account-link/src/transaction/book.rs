@@ -4,16 +4,17 @@ use std::collections::{BTreeMap, HashMap};
 
 use diesel::{ExpressionMethods, QueryDsl, RunQueryDsl};
 use kehu_kernel::{
-    Currency, Date, Error, Instant, Result, Tx, bulk_insert,
+    Currency, Date, Error, Instant, Result, Tx, bulk_copy,
     crypto::Keyring,
     feed::{Outcome, Source},
-    schema::{accounts, transactions},
+    schema::transactions,
 };
 use serde::{Deserialize, Serialize};
 
 use super::{Channel, Direction, Sums, TransactionId, TransactionRow, add};
 use crate::{
     account::AccountId,
+    balance,
     feed::{Check, Known, TransactionRecord, in_chunks},
     number,
 };
@@ -112,7 +113,7 @@ pub(crate) fn book(tx: &mut Tx<'_>, source: &Source, entries: &[(&Known, &Entry)
     }
     // Accounts first and in the order of their ids: whoever books on the same ones waits here.
     update_balances(tx, entries, &rows)?;
-    match bulk_insert!(tx, transactions::table, &rows) {
+    match bulk_copy!(tx, transactions::table, &rows) {
         // Somebody else booked the same ids meanwhile: the whole unit of work runs again and finds them.
         Err(Error::Conflict { .. }) => return Err(Error::Busy),
         other => other?,
@@ -142,18 +143,8 @@ fn update_balances(tx: &mut Tx<'_>, entries: &[(&Known, &Entry)], rows: &[Transa
     for row in rows {
         of.entry(row.account_id).or_default().push(row);
     }
-    for (id, rows) in of {
-        let Some(account) = accounts.get(&id) else { continue };
-        let Some((moment, balance)) = balance_after(account, &rows) else { continue };
-        diesel::update(accounts::table.find(id))
-            .set((
-                accounts::balance_minor.eq(balance),
-                accounts::balance_as_of.eq(moment),
-                accounts::version.eq(accounts::version + 1),
-            ))
-            .execute(&mut tx.db)?;
-    }
-    Ok(())
+    let moved = of.into_iter().filter_map(|(id, rows)| Some((id, balance_after(accounts.get(&id)?, &rows)?)));
+    balance::move_on(tx, &moved.collect())
 }
 
 /// The balance after new transactions, if they pass the moment of the known one: what the source says

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use diesel::{ExpressionMethods, Insertable, QueryDsl, RunQueryDsl};
 use kehu_kernel::{
-    Action, Actor, AnyId, Error, FieldError, Id, Instant, Result, Tx, bulk_insert,
+    Action, Actor, AnyId, Error, FieldError, Id, Instant, Result, Tx, bulk_copy,
     crypto::BlindIndex,
     event::NewEvent,
     feed::{Outcome, Source},
@@ -68,7 +68,7 @@ pub struct IngestError {
 }
 
 #[derive(Clone, Insertable)]
-#[diesel(table_name = parked_transactions)]
+#[diesel(table_name = parked_transactions, treat_none_as_default_value = false)]
 struct ParkedRow {
     id: AnyId,
     source_system: String,
@@ -143,7 +143,7 @@ fn park<'a>(tx: &mut Tx<'_>, source: &Source, records: impl Iterator<Item = &'a 
             });
         }
     }
-    match bulk_insert!(tx, parked_transactions::table, &rows) {
+    match bulk_copy!(tx, parked_transactions::table, &rows) {
         Err(Error::Conflict { .. }) => Err(Error::Busy),
         other => other.map(|_| ()),
     }

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use diesel::{ExpressionMethods, JoinOnDsl, QueryDsl, RunQueryDsl};
 use kehu_kernel::{
-    Action, Actor, AnyId, BasisPoints, Conn, Currency, Date, Error, FieldError, Instant, Money, Result, Tx, bulk_insert, check,
+    Action, Actor, AnyId, BasisPoints, Conn, Currency, Date, Error, FieldError, Instant, Money, Result, Tx, bulk_copy, check,
     feed::{Outcome, Source},
     json::Json,
     schema::{branches, customers, identities, source_records},
@@ -325,7 +325,7 @@ fn apply_round(
         });
     }
     create::save(tx, actor, drafts).map_err(contended)?;
-    bulk_insert!(tx, source_records::table, notes).map_err(contended)?;
+    bulk_copy!(tx, source_records::table, notes).map_err(contended)?;
     Ok(later)
 }
 

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use diesel::{ExpressionMethods, QueryDsl, RunQueryDsl};
 use kehu_kernel::{
-    Actor, AnyId, Error, FieldError, Result, Tx, bulk_insert,
+    Actor, AnyId, Error, FieldError, Result, Tx, bulk_copy,
     feed::{Outcome, Source},
     schema::{import_effects, imports},
 };
@@ -221,7 +221,7 @@ pub(super) fn settle(tx: &mut Tx<'_>, import: ImportId, rows_read: i64, items: &
         })
         .collect();
     if !effects.is_empty() {
-        bulk_insert!(tx, import_effects::table, effects)?;
+        bulk_copy!(tx, import_effects::table, effects)?;
     }
     add(tx, import, &counts)?;
     Ok(counts)

@@ -7,7 +7,7 @@ use diesel::{
 use kehu_kernel::{
     Action, Actor, AnyId, Conn, Error, Id, Instant, Page, PageParams, Result, Tx,
     audit::{self, Access},
-    bulk_insert,
+    bulk_copy,
     crypto::{BlindIndex, Keyring},
     json::Json,
     rotation::SealedColumn,
@@ -42,7 +42,7 @@ text_enum! {
 
 /// A kept row.
 #[derive(Clone, Debug, Queryable, Selectable, Insertable)]
-#[diesel(table_name = import_rows)]
+#[diesel(table_name = import_rows, treat_none_as_default_value = false)]
 pub struct ImportRow {
     /// Identifier of the row.
     pub id: ImportRowId,
@@ -145,7 +145,7 @@ pub(super) fn keep(tx: &mut Tx<'_>, import: ImportId, items: &[Item], fates: &[F
         });
     }
     if !rows.is_empty() {
-        bulk_insert!(tx, import_rows::table, rows)?;
+        bulk_copy!(tx, import_rows::table, rows)?;
     }
     Ok(())
 }

@@ -34,3 +34,33 @@ macro_rules! bulk_insert {
         result.map_err($crate::Error::from)
     }};
 }
+
+/// From how many rows on PostgreSQL takes a COPY.
+pub const COPIED: usize = 50;
+
+/// [`bulk_insert!`] for tables that grow by thousands of rows at once: PostgreSQL takes them as a COPY, for
+/// a statement with thousands of parameters costs it more to parse than to carry out. The row's struct
+/// wants `#[diesel(treat_none_as_default_value = false)]` and nothing embedded.
+#[macro_export]
+macro_rules! bulk_copy {
+    ($conn:expr, $table:expr, $rows:expr) => {
+        match &mut $conn.db {
+            $crate::Db::Postgres(c) if $rows.len() >= $crate::store::COPIED => {
+                let copy = diesel::copy_from($table).from_insertable($rows.as_slice());
+                diesel::prelude::ExecuteCopyFromDsl::execute(copy, c).map_err($crate::Error::from)
+            }
+            _ => $crate::bulk_insert!($conn, $table, $rows),
+        }
+    };
+}
+
+/// The parameters of a list of rows, for `UPDATE … FROM (VALUES {list}) AS v`: `($1, $2), ($3, $4)`.
+/// The columns are then `v.column1`, `v.column2` on both databases.
+#[must_use]
+pub fn parameters(rows: usize, columns: usize) -> String {
+    let row = |row: usize| {
+        let places: Vec<String> = (1..=columns).map(|column| format!("${}", row * columns + column)).collect();
+        format!("({})", places.join(", "))
+    };
+    (0..rows).map(row).collect::<Vec<_>>().join(", ")
+}

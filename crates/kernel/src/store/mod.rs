@@ -20,6 +20,7 @@ use std::{
 use tokio::sync::oneshot;
 
 pub use also::{Also, with_each_write};
+pub use bulk::{COPIED, parameters};
 pub use connect::{Backend, Conn};
 pub use db::{Db, MultiBackend, MultiRawValue};
 pub use tx::Tx;
