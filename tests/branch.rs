@@ -96,6 +96,7 @@ async fn pages_fit_their_list(app: App) {
     assert_eq!((second["items"].as_array().unwrap().len(), &second["next_cursor"]), (1, &Value::Null));
     let elsewhere = admin.get(&format!("/v1/branches?level=outlet&cursor={cursor}")).await;
     assert_eq!(elsewhere.pointers(400), ["?cursor"]);
+    assert_eq!(admin.get(&format!("/v1/branches?below={}", "x".repeat(33))).await.pointers(400), ["?below"]);
     assert_eq!(admin.get("/v1/branches?limit=201").await.pointers(400), ["?limit"]);
     assert_eq!(admin.get("/v1/branches?colour=red").await.pointers(400), ["?colour"]);
 }

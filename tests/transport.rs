@@ -21,6 +21,7 @@ use serde_json::json;
 use crate::{both_databases, support::App};
 
 both_databases!(
+    a_command_beside_ids_has_its_own_methods,
     requests_are_named_and_answers_are_careful,
     the_server_tells_how_it_is,
     the_documentation_needs_nothing_from_elsewhere
@@ -28,6 +29,14 @@ both_databases!(
 
 async fn with(settings: Settings) -> App {
     App::on(Backend::Sqlite, Clock::system(), settings).await
+}
+
+async fn a_command_beside_ids_has_its_own_methods(app: App) {
+    let teller = app.role("teller");
+    let refused = teller.send(Method::PATCH, "/v1/customers/lookup", Some(("application/json", b"{}".to_vec()))).await;
+    assert_eq!(refused.header("allow").as_deref(), Some("POST"));
+    assert_eq!(refused.problem(405), "method_not_allowed");
+    assert_eq!(teller.get("/v1/customers/no-id").await.problem(404), "not_found");
 }
 
 async fn requests_are_named_and_answers_are_careful(app: App) {

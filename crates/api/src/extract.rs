@@ -16,7 +16,7 @@ use kehu_kernel::{Actor, Error, FieldError, Id, PageParams, check};
 use serde::de::DeserializeOwned;
 use validator::Validate;
 
-use crate::problem::Problem;
+use crate::{openapi, problem::Problem};
 
 /// How large a JSON body may be unless a route sets another limit, in bytes.
 pub const BODY_LIMIT: usize = 2 * 1024 * 1024;
@@ -137,7 +137,7 @@ impl<F: DeserializeOwned + 'static> FromRequest for ListQuery<F> {
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         std::future::ready((|| {
-            let pairs: Vec<(String, String)> = parse_query(request.query_string())?;
+            let pairs = parse_query(request)?;
             let (page, filter): (Vec<_>, Vec<_>) =
                 pairs.into_iter().partition(|(name, _)| PAGE_PARAMETERS.contains(&name.as_str()));
             Ok(Self { filter: typed(&filter)?, page: typed(&page)? })
@@ -159,12 +159,23 @@ impl<T: DeserializeOwned + 'static> FromRequest for Query<T> {
     type Future = std::future::Ready<Result<Self, Problem>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        std::future::ready(parse_query(request.query_string()).and_then(|pairs| typed(&pairs)).map(Self))
+        std::future::ready(parse_query(request).and_then(|pairs| typed(&pairs)).map(Self))
     }
 }
 
-fn parse_query(text: &str) -> Result<Vec<(String, String)>, Problem> {
-    serde_html_form::from_str(text).map_err(|error| Problem::malformed(error.to_string()))
+/// The pairs of a query, none longer than the document allows.
+fn parse_query(request: &HttpRequest) -> Result<Vec<(String, String)>, Problem> {
+    let pairs: Vec<(String, String)> =
+        serde_html_form::from_str(request.query_string()).map_err(|error| Problem::malformed(error.to_string()))?;
+    let path = request.match_pattern().unwrap_or_default();
+    for (name, value) in &pairs {
+        let limit = openapi::query_limits().get(&(path.clone(), name.clone())).copied();
+        if let Some(limit) = limit.filter(|limit| value.chars().count() > *limit) {
+            let message = format!("The length may be at most {limit}.");
+            return Err(Error::invalid(format!("?{name}"), "length", message).into());
+        }
+    }
+    Ok(pairs)
 }
 
 fn typed<T: DeserializeOwned>(pairs: &[(String, String)]) -> Result<T, Problem> {
@@ -177,6 +188,15 @@ fn typed<T: DeserializeOwned>(pairs: &[(String, String)]) -> Result<T, Problem> 
         let name = if path == "." { message.split('`').nth(1).unwrap_or("").to_owned() } else { path };
         Error::Invalid(vec![FieldError::new(format!("?{name}"), "invalid_parameter", message)]).into()
     })
+}
+
+/// Nothing is there for this method: 405 when the path has other methods, else 404.
+pub(crate) fn nothing_at(request: &HttpRequest) -> Problem {
+    let methods = openapi::methods_of(request.path());
+    if methods.is_empty() || methods.iter().any(|method| method == request.method().as_str()) {
+        return Problem::new(StatusCode::NOT_FOUND);
+    }
+    Problem { allow: Some(methods.join(", ")), ..Problem::new(StatusCode::METHOD_NOT_ALLOWED) }
 }
 
 /// An id of the path. What is no id names nothing: 404.
@@ -198,7 +218,7 @@ impl<T: 'static> FromRequest for Path<T> {
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         // The last id of the path; routes with two ids take `Path2`.
         let last = request.match_info().iter().last().and_then(|(_, text)| Id::from_str(text).ok());
-        std::future::ready(last.map(Self).ok_or_else(|| Problem::new(StatusCode::NOT_FOUND)))
+        std::future::ready(last.map(Self).ok_or_else(|| nothing_at(request)))
     }
 }
 
@@ -213,7 +233,7 @@ impl<P: 'static, C: 'static> FromRequest for Path2<P, C> {
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let mut ids = request.match_info().iter().map(|(_, text)| text);
         let both = ids.next().and_then(|text| Id::from_str(text).ok()).zip(ids.next().and_then(|text| Id::from_str(text).ok()));
-        std::future::ready(both.map(|(parent, child)| Self(parent, child)).ok_or_else(|| Problem::new(StatusCode::NOT_FOUND)))
+        std::future::ready(both.map(|(parent, child)| Self(parent, child)).ok_or_else(|| nothing_at(request)))
     }
 }
 

@@ -1,6 +1,9 @@
 //! The published document: collected from the handlers, then completed with what all operations share.
 
-use std::{collections::BTreeMap, sync::LazyLock};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::LazyLock,
+};
 
 use serde_json::{Map, Value, json};
 use utoipa::{
@@ -85,10 +88,15 @@ pub fn text() -> String {
     format!("{:#}\n", document())
 }
 
-/// The methods that a path has, in upper case; empty when there is no such path.
+/// The methods that a path has, in upper case; empty when there is no such path. A path that stands in the
+/// document as it is (`/v1/customers/lookup`) is not one with an id.
 #[must_use]
 pub fn methods_of(path: &str) -> Vec<String> {
     let Some(Value::Object(paths)) = document().get("paths") else { return Vec::new() };
+    let of = |item: &Value| item.as_object().into_iter().flat_map(Map::keys).map(|method| method.to_ascii_uppercase()).collect();
+    if let Some(item) = paths.get(path) {
+        return of(item);
+    }
     let fits = |template: &str| {
         let (mut wanted, mut given) = (template.split('/'), path.split('/'));
         loop {
@@ -99,15 +107,31 @@ pub fn methods_of(path: &str) -> Vec<String> {
             }
         }
     };
-    let mut methods: Vec<String> = paths
-        .iter()
-        .filter(|(template, _)| fits(template))
-        .filter_map(|(_, item)| item.as_object())
-        .flat_map(|item| item.keys().map(|method| method.to_ascii_uppercase()))
-        .collect();
+    let mut methods: Vec<String> = paths.iter().filter(|(template, _)| fits(template)).flat_map(|(_, item)| of(item)).collect();
     methods.sort_unstable();
     methods.dedup();
     methods
+}
+
+/// The longest value that the document allows for each query parameter, by path and name.
+#[must_use]
+pub fn query_limits() -> &'static HashMap<(String, String), usize> {
+    static LIMITS: LazyLock<HashMap<(String, String), usize>> = LazyLock::new(|| {
+        let paths = document().get("paths").and_then(Value::as_object).into_iter().flatten();
+        let parameters = paths.flat_map(|(path, item)| {
+            let operations = item.as_object().into_iter().flat_map(Map::values);
+            let listed = operations.filter_map(|operation| operation.get("parameters")?.as_array()).flatten();
+            listed.map(move |parameter| (path, parameter))
+        });
+        let limit = |(path, parameter): (&String, &Value)| {
+            let name = parameter.get("name")?.as_str()?;
+            let longest = parameter.pointer("/schema/maxLength")?.as_u64()?;
+            let in_query = parameter.get("in")? == "query";
+            in_query.then_some(((path.clone(), name.to_owned()), usize::try_from(longest).ok()?))
+        };
+        parameters.filter_map(limit).collect()
+    });
+    &LIMITS
 }
 
 /// The operationId of a method and a route template.
@@ -276,6 +300,13 @@ fn complete(path: &str, method: &str, operation: &mut Map<String, Value>) {
     for name in problems {
         if let Some((_, status, ..)) = PROBLEMS.iter().find(|(known, ..)| *known == name) {
             responses.entry(status.to_string()).or_insert_with(|| json!({ "$ref": format!("#/components/responses/{name}") }));
+        }
+    }
+    // What a handler names beside its success is one of the shared problems too.
+    for (name, status, ..) in PROBLEMS {
+        let own = responses.get(&status.to_string()).is_some_and(|response| response.get("content").is_none());
+        if own {
+            responses.insert(status.to_string(), json!({ "$ref": format!("#/components/responses/{name}") }));
         }
     }
     responses.sort_keys();

@@ -5,10 +5,7 @@ use actix_web::{
     App, HttpRequest, HttpResponse, HttpServer,
     body::MessageBody,
     dev::{ServiceFactory, ServiceRequest, ServiceResponse},
-    http::{
-        StatusCode,
-        header::{ACCEPT_LANGUAGE, AUTHORIZATION, CONTENT_TYPE, ETAG, IF_MATCH, IF_NONE_MATCH, LOCATION, RETRY_AFTER},
-    },
+    http::header::{ACCEPT_LANGUAGE, AUTHORIZATION, CONTENT_TYPE, ETAG, IF_MATCH, IF_NONE_MATCH, LOCATION, RETRY_AFTER},
     middleware::{Compress, from_fn},
     web::{self, Data},
 };
@@ -16,7 +13,7 @@ use kehu_kernel::{Error, Result, Store, store::Backend};
 use utoipa_actix_web::AppExt;
 
 use crate::{
-    docs, gate::Gate, health, idempotency, metrics, metrics::Metrics, openapi, problem, problem::Problem, rate, rate::Limits,
+    docs, extract, gate::Gate, health, idempotency, metrics, metrics::Metrics, problem, problem::Problem, rate, rate::Limits,
     routes, settings::Settings, time_limit, tls, trace,
 };
 
@@ -125,11 +122,6 @@ fn cors(origins: &[String]) -> Cors {
     origins.iter().fold(cors, |cors, origin| cors.allowed_origin(origin))
 }
 
-/// actix knows no path for this method; the document tells whether it has others (405) or none (404).
 async fn unknown_path(request: HttpRequest) -> Result<HttpResponse, Problem> {
-    let methods = openapi::methods_of(request.path());
-    if methods.is_empty() {
-        return Err(Problem::new(StatusCode::NOT_FOUND));
-    }
-    Err(Problem { allow: Some(methods.join(", ")), ..Problem::new(StatusCode::METHOD_NOT_ALLOWED) })
+    Err(extract::nothing_at(&request))
 }

@@ -38,7 +38,7 @@ async fn list_account_links(caller: Caller, store: Data<Store>, query: ListQuery
 /// Links a customer to an account. At no moment does an account have two primary owners, and at no moment do the
 /// shares of its owners pass the whole: such a link is refused with 409.
 #[utoipa::path(tag = "account-links", request_body = NewAccountLink,
-    responses((status = 201, description = "The new link", body = AccountLink)), security(("bearer" = ["account_link.write"])))]
+    responses((status = 201, description = "The new link", body = AccountLink), (status = 404, description = "No such account or customer")), security(("bearer" = ["account_link.write"])))]
 #[post("")]
 async fn create_account_link(caller: Caller, store: Data<Store>, body: Json<NewAccountLink>) -> Answer<AccountLink> {
     let made = store.write(move |tx| link::create(tx, &caller, body.0.clone())).await?;

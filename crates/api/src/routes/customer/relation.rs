@@ -78,7 +78,7 @@ async fn end_customer_relation(
 /// The tree of companies to which an organisation belongs today: the ultimate parent, everything below it, and how much of
 /// each is held directly and controlled from the top.
 #[utoipa::path(tag = "relations", params(("customer_id" = CustomerId, Path, description = "Id of the customer")),
-    responses((status = 200, description = "The tree", body = CorporateTree)), security(("bearer" = ["customer.read"])))]
+    responses((status = 200, description = "The tree", body = CorporateTree), (status = 409, description = "No organisation")), security(("bearer" = ["customer.read"])))]
 #[get("/{customer_id}/corporate-tree")]
 async fn get_corporate_tree(caller: Caller, store: Data<Store>, id: Path<Customer>) -> Answer<CorporateTree> {
     let found = store.read(move |conn| tree::of(conn, &caller, id.0)).await?;

@@ -34,7 +34,7 @@ async fn get_me(caller: Caller, store: Data<Store>) -> Answer<Me> {
 ///
 /// Why something is allowed or refused: the caller's own decisions, or with `access.explain` those of a staff member.
 /// Without a customer or an account it tells whether the action is granted at all. What the caller may not see is a 404.
-#[utoipa::path(tag = "access", params(AccessQuery), responses((status = 200, description = "The decision", body = AccessDecision)),
+#[utoipa::path(tag = "access", params(AccessQuery), responses((status = 200, description = "The decision", body = AccessDecision), (status = 404, description = "No such customer or account")),
     security(("bearer" = [])))]
 #[get("/explain")]
 async fn explain_access(caller: Caller, store: Data<Store>, query: Query<AccessQuery>) -> Answer<AccessDecision> {
