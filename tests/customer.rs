@@ -1,5 +1,6 @@
 //! `/v1/customers`
 
+use actix_web::http::Method;
 use serde_json::{Value, json};
 
 use crate::{
@@ -11,6 +12,7 @@ use crate::{
 };
 
 both_databases!(
+    what_can_be_no_value_is_named,
     creates_a_customer_with_all_its_parts,
     names_every_broken_part,
     lists_by_filters_and_pages,
@@ -261,4 +263,22 @@ async fn shows_a_customer_only_itself(app: App) {
     assert_eq!(customer.get("/v1/customers?include_total=true").await.expect(200)["total"], 1);
     assert_eq!(customer.patch(&path(&me, ""), 1, json!({ "tier": "gold" })).await.status, 403);
     assert_eq!(customer.get(&path(&me, "/access-log")).await.status, 403);
+}
+
+async fn what_can_be_no_value_is_named(app: App) {
+    let admin = app.role("administrator");
+    for wrong in [json!(null), json!(7), json!("alien"), json!(["personal"]), json!({ "personal": 1 })] {
+        let body = json!({ "kind": wrong, "personal": { "full_name": "李娜" } });
+        assert_eq!(admin.post("/v1/customers", body).await.pointers(422), ["/kind"], "{wrong}");
+    }
+    let twice = br#"{"kind":"personal","kind":"personal","personal":{"full_name":"x"}}"#.to_vec();
+    let media = "application/json";
+    assert_eq!(admin.send(Method::POST, "/v1/customers", Some((media, twice))).await.pointers(422), ["/kind"]);
+    for broken in
+        [&b"{\"kind\":nul}"[..], b"{\"personal\":{\"full_name\":\"\\ud800\"}}", b"{\"personal\":{\"full_name\":\"\xff\"}}"]
+    {
+        let answer = admin.send(Method::POST, "/v1/customers", Some((media, broken.to_vec()))).await;
+        assert_eq!(answer.problem(400), "malformed_request");
+    }
+    assert!(admin.get("/v1/customers").await.expect(200)["items"].as_array().unwrap().is_empty());
 }

@@ -78,19 +78,19 @@ const CLIENTS: &str =
 const BRANCHES: &str = "code,name,parent\nB1,First,\n";
 
 /// A source system and the mapping: the id of the mapping.
-async fn prepare(admin: &Client<'_>, mapping: Value) -> String {
+pub(crate) async fn prepare(admin: &Client<'_>, mapping: Value) -> String {
     admin.post("/v1/source-systems", json!({ "code": "core", "name": "Core" })).await.expect(201);
     admin.post("/v1/mappings", mapping).await.expect(201)["id"].as_str().unwrap().to_owned()
 }
 
 /// Uploads files and works on them.
-async fn import(app: &App, mapping_id: &str, files: &[(&str, &str)]) -> Value {
+pub(crate) async fn import(app: &App, mapping_id: &str, files: &[(&str, &str)]) -> Value {
     let files: Vec<(&str, &[u8])> = files.iter().map(|(name, text)| (*name, text.as_bytes())).collect();
     upload(app, mapping_id, &files, &[]).await
 }
 
 /// Uploads files of bytes, with further texts.
-async fn upload(app: &App, mapping_id: &str, files: &[(&str, &[u8])], texts: &[(&str, &str)]) -> Value {
+pub(crate) async fn upload(app: &App, mapping_id: &str, files: &[(&str, &[u8])], texts: &[(&str, &str)]) -> Value {
     let admin = app.role("administrator");
     let texts = [&[("source_system", "core"), ("mapping_id", mapping_id)], texts].concat();
     let media = format!("multipart/form-data; boundary={BOUNDARY}");
@@ -99,17 +99,17 @@ async fn upload(app: &App, mapping_id: &str, files: &[(&str, &[u8])], texts: &[(
     admin.get(&path(&made)).await.expect(200)
 }
 
-fn path(import: &Value) -> String {
+pub(crate) fn path(import: &Value) -> String {
     format!("/v1/imports/{}", import["id"].as_str().unwrap())
 }
 
 /// Read, created, updated, unchanged, rejected, parked.
-fn counts(import: &Value) -> [i64; 6] {
+pub(crate) fn counts(import: &Value) -> [i64; 6] {
     assert!(import["state"] == "done", "{import:#}");
     ["read", "created", "updated", "unchanged", "rejected", "parked"].map(|name| import["counts"][name].as_i64().unwrap())
 }
 
-async fn errors(app: &App, import: &Value) -> Vec<Value> {
+pub(crate) async fn errors(app: &App, import: &Value) -> Vec<Value> {
     let page = app.role("administrator").get(&format!("{}/errors", path(import))).await.expect(200);
     page["items"].as_array().unwrap().clone()
 }
@@ -313,7 +313,7 @@ async fn a_preview_writes_nothing(app: App) {
     assert_eq!((&seen["state"], &seen["counts"]["created"]), (&json!("previewed"), &json!(0)));
     let clients = &seen["preview"]["files"][2];
     assert_eq!((&clients["name"], &clients["rows"], &clients["broken"]), (&json!("clients.csv"), &json!(3), &json!(1)));
-    assert_eq!(clients["feeds"], json!([{ "feed": "customers", "records": 1, "rejected": 1 }]));
+    assert_eq!(clients["feeds"], json!([{ "feed": "customers", "records": 1, "rejected": 1, "matches": [] }]));
     let codes: Vec<&str> =
         clients["errors"].as_array().unwrap().iter().map(|error| error["error"]["code"].as_str().unwrap()).collect();
     assert_eq!(codes, ["unknown_code", "wrong_column_count"]);

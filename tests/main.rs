@@ -19,6 +19,8 @@ mod demo;
 mod event;
 mod idempotency;
 mod import;
+mod import_kill;
+mod import_rules;
 mod job;
 mod organization_feed;
 mod process;

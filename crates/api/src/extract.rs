@@ -81,6 +81,9 @@ pub fn read_json<T: DeserializeOwned + Validate>(body: &[u8]) -> Result<T, Probl
         if cause.is_data() {
             let message = sentence(&cause);
             Error::invalid(format!("{path}{}", field_of(&message)), "invalid_value", message).into()
+        } else if !path.is_empty() && is_json(body) {
+            // serde_json takes what can be no enum, such as null, for broken JSON.
+            Error::invalid(path, "invalid_value", "expected one of the values of this field").into()
         } else {
             Problem::malformed(sentence(&cause))
         }
@@ -88,6 +91,11 @@ pub fn read_json<T: DeserializeOwned + Validate>(body: &[u8]) -> Result<T, Probl
     reader.end().map_err(|error| Problem::malformed(sentence(&error)))?;
     value.validate().map_err(|errors| Problem::from(Error::Invalid(check::faults(&errors))))?;
     Ok(value)
+}
+
+/// Whether a body can be read at all, whatever it says.
+fn is_json(body: &[u8]) -> bool {
+    serde_json::from_slice::<serde_json::Value>(body).is_ok()
 }
 
 /// serde_json's message without the position, which a pointer tells better.

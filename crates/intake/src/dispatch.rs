@@ -1,9 +1,9 @@
 //! The one place that knows which crate owns which feed.
 
 use kehu_account_link::feed as account_link;
-use kehu_customer::feed as customer;
+use kehu_customer::feed::{self as customer, RecordMatch};
 use kehu_kernel::{
-    Actor, FieldError, Result, Tx,
+    Actor, Conn, FieldError, Result, Tx,
     feed::{Outcome, Source},
     retraction::Retraction,
     text_enum,
@@ -125,6 +125,18 @@ const fn owner(feed: Feed) -> Owner {
             retraction: Some(account_link::retraction::TRANSACTIONS),
         },
     }
+}
+
+/// How each record will find what it tells about, before anything is written; nothing for feeds that do not search.
+///
+/// # Errors
+/// The database's.
+pub fn foresee(feed: Feed, conn: &mut Conn, source: &Source, records: &[Value]) -> Result<Vec<Option<RecordMatch>>> {
+    if feed != Feed::Customers {
+        return Ok(Vec::new());
+    }
+    let records: Vec<_> = records.iter().filter_map(|record| typed(record).ok()).collect();
+    customer::customers::foresee(conn, source, &records)
 }
 
 /// Whether a record has the shape of its feed.

@@ -256,9 +256,9 @@ pub fn apply(tx: &mut Tx<'_>, actor: &Actor, source: &Source, records: &[Custome
 }
 
 /// What the database knows of the records of one round.
-struct Known {
-    by_source: HashMap<String, (SourceRecordId, CustomerId, Vec<u8>)>,
-    by_number: HashMap<(IdentityType, Vec<u8>), CustomerId>,
+pub(super) struct Known {
+    pub(super) by_source: HashMap<String, (SourceRecordId, CustomerId, Vec<u8>)>,
+    pub(super) by_number: HashMap<(IdentityType, Vec<u8>), CustomerId>,
     branches: HashMap<String, AnyId>,
 }
 
@@ -364,7 +364,7 @@ fn flat(faults: Vec<FieldError>) -> Vec<FieldError> {
 }
 
 /// Type and index of each identity that the source has verified.
-fn verified_numbers(conn: &Conn, record: &CustomerRecord) -> Vec<(IdentityType, Vec<u8>)> {
+pub(super) fn verified_numbers(conn: &Conn, record: &CustomerRecord) -> Vec<(IdentityType, Vec<u8>)> {
     let verified =
         |identity: &&NewIdentity| identity.verification.as_ref().is_some_and(|v| v.state == VerificationState::Verified);
     let checked = record.identities.iter().filter(verified).filter_map(|identity| {
@@ -375,7 +375,7 @@ fn verified_numbers(conn: &Conn, record: &CustomerRecord) -> Vec<(IdentityType, 
 }
 
 impl Known {
-    fn load(conn: &mut Conn, source: &Source, round: &[(usize, &CustomerRecord)]) -> Result<Self> {
+    pub(super) fn load(conn: &mut Conn, source: &Source, round: &[(usize, &CustomerRecord)]) -> Result<Self> {
         let ids: Vec<&str> = round.iter().map(|(_, record)| record.source_id.as_str()).collect();
         let rows: Vec<(String, SourceRecordId, CustomerId, Vec<u8>)> = source_records::table
             .filter(source_records::source_system.eq(&source.code))

@@ -6,6 +6,7 @@
 
 mod contact_point;
 mod customer;
+mod foresee;
 mod identity;
 mod known;
 mod relation;
@@ -13,6 +14,7 @@ pub mod retraction;
 
 pub use contact_point::ContactPointRecord;
 pub use customer::CustomerRecord;
+pub use foresee::RecordMatch;
 pub use identity::IdentityRecord;
 pub use relation::RelationRecord;
 
@@ -23,7 +25,7 @@ pub mod contact_points {
 
 /// The feed of customers.
 pub mod customers {
-    pub use super::customer::apply;
+    pub use super::{customer::apply, foresee::foresee};
 }
 
 /// The feed of identities.

@@ -19,7 +19,7 @@ pub use entity::{
     list, run, start,
 };
 pub use job::{JOB_KIND, handler};
-pub use preview::{FeedPreview, FilePreview, Preview, PreviewError};
+pub use preview::{FeedPreview, FilePreview, MatchCount, Preview, PreviewError};
 pub use replay::{Correction, ReplayRequest, replay};
 pub use revert::revert;
 pub use rows::{ImportError, ImportErrorFilter, ImportRowId, RowState, SEALED, list_errors};

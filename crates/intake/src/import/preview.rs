@@ -1,7 +1,8 @@
 //! What the files hold, found without writing anything: counts, first errors, samples.
 
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
-use kehu_kernel::{Action, Actor, Result, crypto::Keyring};
+use kehu_customer::feed::RecordMatch;
+use kehu_kernel::{Action, Actor, Result, Store, crypto::Keyring, feed::Source};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -16,6 +17,8 @@ use crate::{
 /// How many samples and errors a preview shows per feed of a file.
 const SAMPLES: usize = 3;
 const ERRORS: usize = 20;
+/// How many customers are searched for at a time.
+const SEARCHED: usize = 1_000;
 
 /// What the files of an import hold.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
@@ -60,6 +63,30 @@ pub struct FeedPreview {
     /// How many rows do not make a record.
     #[schema(minimum = 0)]
     pub rejected: i64,
+    /// How many records tell about customers that are known already, by the way in which they were found;
+    /// the others will make customers. Empty for feeds other than `customers`.
+    #[serde(default)]
+    #[schema(max_items = 10)]
+    pub matches: Vec<MatchCount>,
+}
+
+/// How many records found their customer in one way.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct MatchCount {
+    /// The way.
+    pub method: RecordMatch,
+    /// How many records.
+    #[schema(minimum = 1)]
+    pub records: i64,
+}
+
+impl FeedPreview {
+    fn count(&mut self, method: RecordMatch) {
+        match self.matches.iter_mut().find(|count| count.method == method) {
+            Some(count) => count.records += 1,
+            None => self.matches.push(MatchCount { method, records: 1 }),
+        }
+    }
 }
 
 /// An error of a row.
@@ -106,15 +133,17 @@ pub(super) struct Collector<'a> {
     pub(super) found: FilePreview,
     pub(super) samples: Vec<Value>,
     sampled: Vec<usize>,
+    /// Records of each feed that were not searched for yet.
+    waiting: Vec<Vec<Value>>,
 }
 
 impl<'a> Collector<'a> {
     pub(super) fn new(document: &'a Document, file: &'a PlannedFile) -> Self {
         let feeds: Vec<FeedPreview> =
-            batch::feeds(document, file).map(|feed| FeedPreview { feed, records: 0, rejected: 0 }).collect();
-        let sampled = vec![0; feeds.len()];
+            batch::feeds(document, file).map(|feed| FeedPreview { feed, records: 0, rejected: 0, matches: Vec::new() }).collect();
+        let (sampled, waiting) = (vec![0; feeds.len()], vec![Vec::new(); feeds.len()]);
         let found = FilePreview { name: file.name.clone(), feeds, ..FilePreview::default() };
-        Self { document, file, found, samples: Vec::new(), sampled }
+        Self { document, file, found, samples: Vec::new(), sampled, waiting }
     }
 
     pub(super) fn take(&mut self, row: &Row) {
@@ -138,12 +167,32 @@ impl<'a> Collector<'a> {
                     feed.records += 1;
                     if *sampled < SAMPLES {
                         *sampled += 1;
-                        self.samples.push(serde_json::json!({ "file": self.file.name, "feed": key.feed, "record": record }));
+                        self.samples.push(serde_json::json!({ "file": self.file.name, "feed": key.feed, "record": &record }));
+                    }
+                    if let Some(waiting) = self.waiting.get_mut(place).filter(|_| key.feed == Feed::Customers) {
+                        waiting.push(record);
                     }
                 }
                 Err(_) => feed.rejected += 1,
             }
         }
+    }
+
+    /// Whether it is time to [search](Self::search).
+    pub(super) fn is_full(&self) -> bool {
+        self.waiting.iter().any(|records| records.len() >= SEARCHED)
+    }
+
+    /// Looks for the customers of the records that were taken.
+    pub(super) fn search(&mut self, store: &Store, source: &Source) -> Result<()> {
+        for (feed, records) in self.found.feeds.iter_mut().zip(&mut self.waiting) {
+            if !records.is_empty() {
+                let found = store.read_blocking(|conn| dispatch::foresee(feed.feed, conn, source, records))?;
+                found.into_iter().flatten().for_each(|method| feed.count(method));
+                records.clear();
+            }
+        }
+        Ok(())
     }
 
     fn error(&mut self, line: i64, errors: &[RowError]) {

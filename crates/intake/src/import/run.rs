@@ -116,10 +116,14 @@ impl Run<'_> {
             for row in file.open(&document, self.data_dir).map_err(|error| in_file(error, &file.name))? {
                 collector.take(&row.map_err(|error| in_file(error, &file.name))?);
                 read += 1;
+                if collector.is_full() {
+                    collector.search(self.store, &plan.source)?;
+                }
                 if read % PULSE == 0 {
                     self.pulse(read)?;
                 }
             }
+            collector.search(self.store, &plan.source)?;
             let (found, of_file) = (collector.found, collector.samples);
             file.rows_total = Some(found.rows);
             if file.place.is_some() || found.rows > 0 {
