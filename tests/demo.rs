@@ -1,11 +1,12 @@
 //! The demonstration bank: the same for the same seed, whatever its size, and sound.
 
 use kehu_api::demo::{self, Plan};
+use kehu_kernel::time::Clock;
 use serde_json::Value;
 
 use crate::{both_databases, support::App};
 
-both_databases!(it_is_whole_and_sound);
+both_databases!(it_is_whole_and_sound, the_same_seed_makes_the_same_bank);
 
 fn make(app: &App, plan: Plan) -> Vec<demo::Truth> {
     let mut truth = Vec::new();
@@ -38,10 +39,10 @@ async fn it_is_whole_and_sound(app: App) {
     assert!(names.iter().any(|name| name.is_ascii()) && names.iter().any(|name| name.chars().all(|c| c > '\u{2e80}')));
 }
 
-#[actix_web::test]
-async fn the_same_seed_makes_the_same_bank() {
+async fn the_same_seed_makes_the_same_bank(first: App) {
+    let backend = first.store.backend();
     let names = async |plan: Plan| {
-        let app = App::sqlite().await;
+        let app = App::on(backend, Clock::system(), App::settings()).await;
         let truth = make(&app, plan);
         let page = app.role("auditor").get("/v1/customers?limit=200").await.expect(200);
         let mut names: Vec<String> =
