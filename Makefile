@@ -40,7 +40,7 @@ openapi: ## Writes openapi/openapi.json anew
 	mv openapi/openapi.json.new openapi/openapi.json
 
 schema: ## Writes crates/kernel/src/schema.rs anew from a migrated PostgreSQL database
-	KEHU_WRITE_SCHEMA=1 cargo test -q -p kehu-tests -- rules::the_schema_file_is_current
+	KEHU_WRITE_SCHEMA=1 cargo test -q -p kehu-tests -- rules::schema::the_schema_file_is_current
 	cargo fmt -p kehu-kernel
 
 bench: ## Measures the paths that goals are set for

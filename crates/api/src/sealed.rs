@@ -5,6 +5,12 @@ use kehu_kernel::rotation::SealedColumn;
 /// All sealed columns; `tests/rules` compares the list with the schema.
 #[must_use]
 pub fn columns() -> Vec<SealedColumn> {
-    [&[crate::idempotency::SEALED], kehu_customer::identity::SEALED, kehu_account_link::number::SEALED, kehu_intake::SEALED]
-        .concat()
+    [
+        &[crate::idempotency::SEALED],
+        kehu_customer::identity::SEALED,
+        kehu_customer::privacy::SEALED,
+        kehu_account_link::number::SEALED,
+        kehu_intake::SEALED,
+    ]
+    .concat()
 }

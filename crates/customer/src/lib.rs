@@ -13,6 +13,7 @@ pub mod number;
 mod ownership;
 pub mod past;
 pub mod present;
+pub mod privacy;
 pub mod profile;
 pub mod quality;
 pub mod relation;

@@ -220,6 +220,7 @@ diesel::table! {
         created_at -> Instant,
         updated_at -> Instant,
         version -> BigInt,
+        erased_at -> Nullable<Instant>,
     }
 }
 
@@ -831,6 +832,334 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::store::sql::{Instant, Json, Uuid};
+
+    customer_tokens (token, customer_id) {
+        token -> Text,
+        customer_id -> Uuid,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::store::sql::{Instant, Json, Uuid};
+
+    match_keys (key, customer_id) {
+        key -> BigInt,
+        customer_id -> Uuid,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::store::sql::{Instant, Json, Uuid};
+
+    match_parameters (id) {
+        id -> Uuid,
+        subject -> Text,
+        version -> BigInt,
+        content -> Json,
+        records -> BigInt,
+        in_use -> Bool,
+        estimated_by -> Text,
+        created_at -> Instant,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::store::sql::{Instant, Json, Uuid};
+
+    match_candidates (id) {
+        id -> Uuid,
+        left_id -> Uuid,
+        right_id -> Uuid,
+        score_bp -> Integer,
+        band -> Text,
+        reasons -> Json,
+        facts_hash -> Binary,
+        parameters_version -> BigInt,
+        source -> Text,
+        state -> Text,
+        postponed_until -> Nullable<Date>,
+        decided_by -> Nullable<Text>,
+        decided_at -> Nullable<Instant>,
+        decision_reason -> Nullable<Text>,
+        merge_id -> Nullable<Uuid>,
+        created_at -> Instant,
+        updated_at -> Instant,
+        version -> BigInt,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::store::sql::{Instant, Json, Uuid};
+
+    merges (id) {
+        id -> Uuid,
+        survivor_id -> Uuid,
+        reason -> Text,
+        plan -> Json,
+        moved -> Json,
+        executed_by -> Text,
+        executed_at -> Instant,
+        reversible_until -> Instant,
+        reverted_at -> Nullable<Instant>,
+        reverted_by -> Nullable<Text>,
+        revert_reason -> Nullable<Text>,
+        kept_changes -> Nullable<Json>,
+        version -> BigInt,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::store::sql::{Instant, Json, Uuid};
+
+    merge_members (merge_id, customer_id) {
+        merge_id -> Uuid,
+        customer_id -> Uuid,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::store::sql::{Instant, Json, Uuid};
+
+    merge_rows (merge_id, table_name, column_name, row_id) {
+        merge_id -> Uuid,
+        table_name -> Text,
+        column_name -> Text,
+        row_id -> Uuid,
+        customer_id -> Uuid,
+        row_version -> Nullable<BigInt>,
+        before -> Nullable<Json>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::store::sql::{Instant, Json, Uuid};
+
+    tag_domains (id) {
+        id -> Uuid,
+        code -> Text,
+        name -> Text,
+        description -> Nullable<Text>,
+        place -> Integer,
+        built_in -> Bool,
+        created_at -> Instant,
+        updated_at -> Instant,
+        version -> BigInt,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::store::sql::{Instant, Json, Uuid};
+
+    tags (id) {
+        id -> Uuid,
+        tag_domain_id -> Uuid,
+        code -> Text,
+        name -> Text,
+        description -> Nullable<Text>,
+        value_type -> Text,
+        choices -> Json,
+        settable_by -> Json,
+        field_class -> Text,
+        active -> Bool,
+        created_at -> Instant,
+        updated_at -> Instant,
+        version -> BigInt,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::store::sql::{Instant, Json, Uuid};
+
+    customer_tags (id) {
+        id -> Uuid,
+        customer_id -> Uuid,
+        tag_id -> Uuid,
+        value -> Nullable<Json>,
+        source -> Text,
+        confidence_bp -> Integer,
+        valid_from -> Date,
+        valid_to -> Nullable<Date>,
+        set_by -> Text,
+        end_reason -> Nullable<Text>,
+        created_at -> Instant,
+        updated_at -> Instant,
+        version -> BigInt,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::store::sql::{Instant, Json, Uuid};
+
+    consents (id) {
+        id -> Uuid,
+        customer_id -> Uuid,
+        purpose -> Text,
+        channel -> Text,
+        state -> Text,
+        given_at -> Instant,
+        evidence -> Nullable<Text>,
+        source -> Text,
+        recorded_by -> Text,
+        created_at -> Instant,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::store::sql::{Instant, Json, Uuid};
+
+    attribute_definitions (id) {
+        id -> Uuid,
+        code -> Text,
+        name -> Text,
+        description -> Nullable<Text>,
+        customer_kinds -> Json,
+        value_type -> Text,
+        choices -> Json,
+        max_length -> Nullable<Integer>,
+        minimum -> Nullable<BigInt>,
+        maximum -> Nullable<BigInt>,
+        field_class -> Text,
+        active -> Bool,
+        created_at -> Instant,
+        updated_at -> Instant,
+        version -> BigInt,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::store::sql::{Instant, Json, Uuid};
+
+    custom_attributes (id) {
+        id -> Uuid,
+        customer_id -> Uuid,
+        attribute_definition_id -> Uuid,
+        value -> Json,
+        set_by -> Text,
+        created_at -> Instant,
+        updated_at -> Instant,
+        version -> BigInt,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::store::sql::{Instant, Json, Uuid};
+
+    contact_persons (id) {
+        id -> Uuid,
+        person_customer_id -> Nullable<Uuid>,
+        home_branch_id -> Nullable<Uuid>,
+        name -> Text,
+        phone -> Nullable<Text>,
+        email -> Nullable<Text>,
+        wechat -> Nullable<Text>,
+        background -> Nullable<Text>,
+        experience -> Nullable<Text>,
+        hobbies -> Nullable<Text>,
+        family -> Nullable<Text>,
+        personality -> Nullable<Text>,
+        taboos -> Nullable<Text>,
+        seniority -> Nullable<Text>,
+        closeness -> Nullable<Text>,
+        influence -> Nullable<Text>,
+        concerns -> Nullable<Text>,
+        need_detail -> Nullable<Text>,
+        coping_strategy -> Nullable<Text>,
+        competitor_relations -> Nullable<Text>,
+        care_plan -> Nullable<Text>,
+        created_by -> Text,
+        created_at -> Instant,
+        updated_at -> Instant,
+        version -> BigInt,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::store::sql::{Instant, Json, Uuid};
+
+    employments (id) {
+        id -> Uuid,
+        contact_person_id -> Uuid,
+        customer_id -> Uuid,
+        position -> Nullable<Text>,
+        department -> Nullable<Text>,
+        decision_role -> Nullable<Text>,
+        valid_from -> Date,
+        valid_to -> Nullable<Date>,
+        end_reason -> Nullable<Text>,
+        created_at -> Instant,
+        updated_at -> Instant,
+        version -> BigInt,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::store::sql::{Instant, Json, Uuid};
+
+    contact_person_relations (id) {
+        id -> Uuid,
+        contact_person_id -> Uuid,
+        related_contact_person_id -> Uuid,
+        relation_type -> Text,
+        note -> Nullable<Text>,
+        created_by -> Text,
+        created_at -> Instant,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::store::sql::{Instant, Json, Uuid};
+
+    legal_holds (id) {
+        id -> Uuid,
+        customer_id -> Uuid,
+        reason -> Text,
+        reference -> Nullable<Text>,
+        placed_by -> Text,
+        placed_at -> Instant,
+        released_by -> Nullable<Text>,
+        released_at -> Nullable<Instant>,
+        release_reason -> Nullable<Text>,
+        version -> BigInt,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::store::sql::{Instant, Json, Uuid};
+
+    privacy_exports (id) {
+        id -> Uuid,
+        customer_id -> Uuid,
+        job_id -> Uuid,
+        purpose -> Text,
+        requested_by -> Text,
+        requested_at -> Instant,
+        content_sealed -> Nullable<Binary>,
+        finished_at -> Nullable<Instant>,
+        expires_at -> Nullable<Instant>,
+        version -> BigInt,
+    }
+}
+
 diesel::allow_tables_to_appear_in_same_query!(
     access_log,
     account_balances,
@@ -839,15 +1168,23 @@ diesel::allow_tables_to_appear_in_same_query!(
     account_monthly_totals,
     accounts,
     assignments,
+    attribute_definitions,
     attribute_history,
     branch_moves,
     branches,
     cards,
     clients,
+    consents,
+    contact_person_relations,
+    contact_persons,
     contact_points,
+    custom_attributes,
+    customer_tags,
+    customer_tokens,
     customer_transitions,
     customers,
     deposits,
+    employments,
     event_heads,
     events,
     holdings,
@@ -858,11 +1195,19 @@ diesel::allow_tables_to_appear_in_same_query!(
     import_rows,
     imports,
     jobs,
+    legal_holds,
     loans,
     mappings,
+    match_candidates,
+    match_keys,
+    match_parameters,
+    merge_members,
+    merge_rows,
+    merges,
     organisation_profiles,
     parked_transactions,
     personal_profiles,
+    privacy_exports,
     product_rates,
     products,
     relations,
@@ -871,6 +1216,8 @@ diesel::allow_tables_to_appear_in_same_query!(
     source_systems,
     staff,
     standing_orders,
+    tag_domains,
+    tags,
     team_members,
     teams,
     transactions,

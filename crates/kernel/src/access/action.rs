@@ -27,6 +27,18 @@ crate::text_enum! {
         CustomerWrite = "customer.write",
         /// See an identity or account number in full; audited.
         CustomerReveal = "customer.reveal",
+        /// Find records of the same customer, see why, and decide that they are not.
+        CustomerMatch = "customer.match",
+        /// Merge records of the same customer, and take a merge back.
+        CustomerMerge = "customer.merge",
+        /// Compare the whole base, and estimate what comparisons weigh.
+        MatchManage = "match.manage",
+        /// Record what a customer has consented to.
+        ConsentWrite = "consent.write",
+        /// Keep the library of tags and the definitions of custom attributes.
+        TagManage = "tag.manage",
+        /// Export and erase all that is held about a customer, and place legal holds.
+        PrivacyManage = "privacy.manage",
         /// Read the products of the bank.
         ProductRead = "product.read",
         /// Create and change products and their rates.

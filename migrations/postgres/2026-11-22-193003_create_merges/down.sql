@@ -1,0 +1,3 @@
+DROP TABLE merge_rows;
+DROP TABLE merge_members;
+DROP TABLE merges;

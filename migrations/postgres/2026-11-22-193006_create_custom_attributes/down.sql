@@ -1,0 +1,2 @@
+DROP TABLE custom_attributes;
+DROP TABLE attribute_definitions;

@@ -1,0 +1,7 @@
+-- What a customer is found by: words, characters and sounds of its names, its number. Derived from the customer.
+CREATE TABLE customer_tokens (
+    token TEXT NOT NULL,
+    customer_id BLOB NOT NULL REFERENCES customers (id),
+    PRIMARY KEY (token, customer_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX customer_tokens_customer ON customer_tokens (customer_id);

@@ -1,0 +1,3 @@
+DROP TABLE customer_tags;
+DROP TABLE tags;
+DROP TABLE tag_domains;

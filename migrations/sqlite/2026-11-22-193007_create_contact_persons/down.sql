@@ -1,0 +1,3 @@
+DROP TABLE contact_person_relations;
+DROP TABLE employments;
+DROP TABLE contact_persons;
