@@ -12,6 +12,7 @@ both_databases!(
     an_account_does_not_close_before_it_opens,
     shares_and_primary_owners_keep_their_bounds,
     a_customer_waits_for_its_branch,
+    a_row_is_tried_again_only_when_something_may_free_it,
     the_same_id_twice_is_a_change,
     a_preview_tells_who_is_known
 );
@@ -101,6 +102,31 @@ async fn a_customer_waits_for_its_branch(app: App) {
     assert_eq!((&waiting["row"], &waiting["state"]), (&json!(2), &json!("parked")));
     assert!(waiting["errors"][0]["message"].as_str().unwrap().contains("branch"), "{waiting}");
     assert_eq!(admin.get("/v1/customers?include_total=true").await.expect(200)["total"], 1);
+}
+
+async fn a_row_is_tried_again_only_when_something_may_free_it(app: App) {
+    let admin = app.role("administrator");
+    let id = prepare(&admin, mapping("rules")).await;
+    let links = "account,customer,share,primary\n1,A,6000,y\n1,B,4000,n\n";
+    let parked = import(&app, &id, &[("links.csv", links)]).await;
+    assert_eq!(counts(&parked), [3, 1, 0, 0, 0, 2]);
+    let tried = |rows: Vec<Value>| rows.iter().map(|row| ledger::text(&row["updated_at"])).collect::<Vec<_>>();
+    let first = tried(errors(&app, &parked).await);
+    // Customers free nobody who waits for an account; a sample of those who do is tried all the same.
+    import(&app, &id, &[("clients.csv", "id,name,branch\nA,Anna,\n")]).await;
+    let second = tried(errors(&app, &parked).await);
+    assert!(second[0] > first[0] && second[1] == first[1], "{first:?} {second:?}");
+    // The account frees the link of A; that of B now waits for a customer, whom no import of accounts brings.
+    let accounts = "number,opened,closed,status\n1,2020-01-01,,active\n";
+    import(&app, &id, &[("accounts.csv", accounts)]).await;
+    let left = errors(&app, &parked).await;
+    assert_eq!((left.len(), &left[0]["row"]), (1, &json!(2)));
+    import(&app, &id, &[("accounts.csv", "number,opened,closed,status\n2,2020-01-01,,active\n")]).await;
+    assert_eq!(tried(errors(&app, &parked).await), tried(left));
+    import(&app, &id, &[("clients.csv", "id,name,branch\nB,Bert,\n")]).await;
+    assert!(errors(&app, &parked).await.is_empty());
+    let attached = admin.get(&path(&parked)).await.expect(200);
+    assert_eq!(counts(&attached), [3, 3, 0, 0, 0, 0]);
 }
 
 async fn the_same_id_twice_is_a_change(app: App) {

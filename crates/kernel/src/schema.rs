@@ -778,6 +778,7 @@ diesel::table! {
         waiting_for -> Nullable<Binary>,
         created_at -> Instant,
         updated_at -> Instant,
+        waiting_kind -> Nullable<Text>,
     }
 }
 

@@ -1,6 +1,9 @@
 //! Parked rows: tried again until no more of them find what they wait for.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
 
 use diesel::{ExpressionMethods, QueryDsl, RunQueryDsl, SelectableHelper};
 use kehu_kernel::{Actor, Result, Tx, schema::import_rows};
@@ -9,10 +12,10 @@ use super::{
     ImportCounts, ImportId,
     batch::{self, Fate, FeedKey, Item},
     plan::{Plan, PlannedFile},
-    rows::{self, ImportRow, RowState},
+    rows::{self, ImportRow, ImportRowId, RowState},
     run::{Phase, Progress, Run, again_when_raced},
 };
-use crate::{mapping::Raw, reader::Row};
+use crate::{dispatch::Feed, mapping::Raw, reader::Row};
 
 /// How many rows share a transaction.
 const BATCH: i64 = 500;
@@ -25,29 +28,90 @@ pub(super) struct Again {
     pub corrected: bool,
 }
 
-/// Tries all parked rows of the source system, those of earlier imports included.
+/// Kinds of records that may have come by another way than this import: by the API, or from another source.
+const FROM_ELSEWHERE: &[&str] = &["branch", "product", "account", "account_owner"];
+
+/// Tries the parked rows of the source system that something new may free, those of earlier imports included:
+/// all that wait for a kind of record which this import brought, and one for each record that may have come
+/// another way.
 pub(super) fn retry_all(run: &mut Run<'_>, plan: &Plan) -> Result<()> {
     let mut plans = HashMap::from([(plan.import_id, Arc::new(plan.clone()))]);
+    let brought = plan.files.iter().flat_map(|file| batch::feeds(&plan.document, file)).flat_map(brings);
+    retry_until_none(run, plan, &mut plans, brought.copied().collect())?;
+    let elsewhere: BTreeSet<&str> = FROM_ELSEWHERE.iter().copied().collect();
+    let samples = Wanted { kinds: &elsewhere, one_of_each: true };
+    if retry_pass(run, plan, &mut plans, samples)?.is_empty() {
+        return Ok(());
+    }
+    retry_until_none(run, plan, &mut plans, elsewhere)
+}
+
+/// Which parked rows a pass tries.
+#[derive(Clone, Copy)]
+struct Wanted<'a> {
+    kinds: &'a BTreeSet<&'static str>,
+    one_of_each: bool,
+}
+
+/// Tries rows that wait for these kinds, then those that wait for what the first ones became, and so on.
+fn retry_until_none(
+    run: &mut Run<'_>,
+    plan: &Plan,
+    plans: &mut HashMap<ImportId, Arc<Plan>>,
+    mut kinds: BTreeSet<&'static str>,
+) -> Result<()> {
+    while !kinds.is_empty() {
+        let freed = retry_pass(run, plan, plans, Wanted { kinds: &kinds, one_of_each: false })?;
+        kinds = freed.into_iter().flat_map(brings).copied().collect();
+    }
+    Ok(())
+}
+
+/// Tries rows once; of which feeds some are parked no more.
+fn retry_pass(
+    run: &mut Run<'_>,
+    plan: &Plan,
+    plans: &mut HashMap<ImportId, Arc<Plan>>,
+    wanted: Wanted<'_>,
+) -> Result<BTreeSet<Feed>> {
+    let (mut after, mut done) = (None, 0);
+    let mut freed = BTreeSet::new();
     loop {
-        let (mut after, mut found, mut done) = (None, 0, 0);
-        loop {
-            let system = plan.system_id;
-            let page = run.store.read_blocking(move |conn| rows::parked(conn, system, after, BATCH))?;
-            let Some(last) = page.last() else { break };
-            after = Some(last.id);
-            done += i64::try_from(page.len()).unwrap_or(0);
-            found += retry_page(run, &mut plans, page)?;
-            (run.show)(Progress { phase: Phase::Retrying, done, total: None });
-        }
-        if found == 0 {
-            return Ok(());
-        }
+        let (system, one_of_each) = (plan.system_id, wanted.one_of_each);
+        let kinds: Vec<String> = wanted.kinds.iter().map(|kind| (*kind).to_owned()).collect();
+        let page = run.store.read_blocking(move |conn| {
+            let wanted = rows::Parked { system, kinds: kinds.clone(), one_of_each };
+            rows::parked(conn, wanted, after, BATCH)
+        })?;
+        let Some(last) = page.last() else { return Ok(freed) };
+        after = Some(last.id);
+        done += i64::try_from(page.len()).unwrap_or(0);
+        freed.extend(retry_page(run, plans, page)?);
+        (run.show)(Progress { phase: Phase::Retrying, done, total: None });
     }
 }
 
-/// Tries a page; how many rows are parked no more.
-fn retry_page(run: &Run<'_>, plans: &mut HashMap<ImportId, Arc<Plan>>, page: Vec<ImportRow>) -> Result<usize> {
-    let mut found = 0;
+/// The kinds of records that rows wait for and that records of this feed are.
+const fn brings(feed: Feed) -> &'static [&'static str] {
+    match feed {
+        Feed::Branches => &["branch"],
+        Feed::Products => &["product"],
+        Feed::Customers => &["customer"],
+        Feed::Accounts => &["account"],
+        Feed::AccountLinks => &["account_link", "account_owner"],
+        Feed::Staff
+        | Feed::Identities
+        | Feed::ContactPoints
+        | Feed::Relations
+        | Feed::Balances
+        | Feed::StandingOrders
+        | Feed::Transactions => &[],
+    }
+}
+
+/// Tries a page; of which feeds some rows are parked no more.
+fn retry_page(run: &Run<'_>, plans: &mut HashMap<ImportId, Arc<Plan>>, page: Vec<ImportRow>) -> Result<BTreeSet<Feed>> {
+    let mut freed = BTreeSet::new();
     for group in page.chunk_by(|a, b| a.import_id == b.import_id) {
         let Some(import) = group.first().map(|row| row.import_id) else { continue };
         let plan = match plans.get(&import) {
@@ -60,7 +124,7 @@ fn retry_page(run: &Run<'_>, plans: &mut HashMap<ImportId, Arc<Plan>>, page: Vec
         };
         let ids: Vec<_> = group.iter().map(|row| row.id).collect();
         let (actor, lease) = (run.actor.clone(), run.lease.cloned());
-        found += again_when_raced(run.store, move |tx| {
+        freed.extend(again_when_raced(run.store, move |tx| {
             if let Some(lease) = &lease {
                 lease.progress(tx, lease.job.progress_done, lease.job.progress_total)?;
             }
@@ -74,11 +138,25 @@ fn retry_page(run: &Run<'_>, plans: &mut HashMap<ImportId, Arc<Plan>>, page: Vec
             let keys = Arc::clone(&tx.keys);
             let rows = rows.into_iter().map(|row| Ok(Again { raw: Arc::new(row.raw(&keys)?), row, corrected: false }));
             let rows = rows.collect::<Result<Vec<_>>>()?;
-            let fates = try_again(tx, &actor, &plan, &rows)?;
-            Ok(fates.iter().filter(|fate| !matches!(fate, Fate::Parked(_))).count())
-        })?;
+            let before: HashMap<_, _> = rows.iter().map(|again| (again.row.id, again.row.feed.clone())).collect();
+            try_again(tx, &actor, &plan, &rows)?;
+            freed_feeds(tx, before)
+        })?);
     }
-    Ok(found)
+    Ok(freed)
+}
+
+/// The feeds of those rows that are parked no more.
+fn freed_feeds(tx: &mut Tx<'_>, mut rows: HashMap<ImportRowId, String>) -> Result<BTreeSet<Feed>> {
+    let parked: Vec<ImportRowId> = import_rows::table
+        .filter(import_rows::id.eq_any(rows.keys().copied().collect::<Vec<_>>()))
+        .filter(import_rows::state.eq(RowState::Parked))
+        .select(import_rows::id)
+        .load(&mut tx.db)?;
+    for id in parked {
+        rows.remove(&id);
+    }
+    Ok(rows.into_values().filter_map(|key| Some(key.parse::<FeedKey>().ok()?.feed)).collect())
 }
 
 /// Maps kept rows of one import anew, hands them over and writes down what became of them.

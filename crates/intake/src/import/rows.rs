@@ -2,7 +2,8 @@
 //! What they held is personal and sealed.
 
 use diesel::{
-    BoolExpressionMethods, ExpressionMethods, Insertable, QueryDsl, Queryable, RunQueryDsl, Selectable, SelectableHelper,
+    BoolExpressionMethods, ExpressionMethods, Insertable, NullableExpressionMethods, QueryDsl, Queryable, RunQueryDsl,
+    Selectable, SelectableHelper, dsl::sql, sql_types::Bool,
 };
 use kehu_kernel::{
     Action, Actor, AnyId, Conn, Error, Id, Instant, Page, PageParams, Result, Tx,
@@ -68,6 +69,8 @@ pub struct ImportRow {
     pub created_at: Instant,
     /// When it was last tried.
     pub updated_at: Instant,
+    /// What kind of record it waits for; unknown of rows that an earlier version of Kehu parked.
+    pub waiting_kind: Option<String>,
 }
 
 /// A row of an import that was not taken in.
@@ -127,7 +130,7 @@ impl ImportRow {
 pub(super) fn keep(tx: &mut Tx<'_>, import: ImportId, items: &[Item], fates: &[Fate]) -> Result<()> {
     let mut rows = Vec::new();
     for (item, fate) in items.iter().zip(fates) {
-        let Some((state, errors, waiting_for)) = kept(&tx.keys, fate) else { continue };
+        let Some(Kept { state, errors, waiting_for, waiting_kind }) = Kept::of(&tx.keys, fate) else { continue };
         let id = ImportRowId::new();
         rows.push(ImportRow {
             id,
@@ -142,6 +145,7 @@ pub(super) fn keep(tx: &mut Tx<'_>, import: ImportId, items: &[Item], fates: &[F
             waiting_for,
             created_at: tx.now,
             updated_at: tx.now,
+            waiting_kind,
         });
     }
     if !rows.is_empty() {
@@ -152,8 +156,8 @@ pub(super) fn keep(tx: &mut Tx<'_>, import: ImportId, items: &[Item], fates: &[F
 
 /// Writes down what became of a row that was tried again. A parked one that is in needs no keeping.
 pub(super) fn tried_again(tx: &mut Tx<'_>, row: &ImportRow, raw: &Raw, fate: &Fate) -> Result<()> {
-    match kept(&tx.keys, fate) {
-        Some((state, errors, waiting_for)) => {
+    match Kept::of(&tx.keys, fate) {
+        Some(Kept { state, errors, waiting_for, waiting_kind }) => {
             let sealed = seal(&tx.keys, row.id, raw)?;
             diesel::update(import_rows::table.find(row.id))
                 .set((
@@ -161,6 +165,7 @@ pub(super) fn tried_again(tx: &mut Tx<'_>, row: &ImportRow, raw: &Raw, fate: &Fa
                     import_rows::errors.eq(Json(errors)),
                     import_rows::record_sealed.eq(sealed),
                     import_rows::waiting_for.eq(waiting_for),
+                    import_rows::waiting_kind.eq(waiting_kind),
                     import_rows::updated_at.eq(tx.now),
                 ))
                 .execute(&mut tx.db)?;
@@ -181,17 +186,33 @@ fn seal(keys: &Keyring, id: ImportRowId, raw: &Raw) -> Result<Vec<u8>> {
     keys.seal(LABEL, id, &serde_json::to_string(raw).map_err(Error::internal)?)
 }
 
-/// State, errors and what is waited for, of a fate that is to be kept.
-fn kept(keys: &Keyring, fate: &Fate) -> Option<(RowState, Vec<RowError>, Option<BlindIndex>)> {
-    match fate {
-        Fate::Rejected(errors) => Some((RowState::Rejected, errors.clone(), None)),
-        Fate::Parked(waiting_for) => {
-            // The key may hold an account number, so only its kind is shown.
-            let kind = waiting_for.split(':').next().unwrap_or("record");
-            let error = RowError::of_row("waiting", format!("Waits for a record of the kind {kind} that has not come yet."));
-            Some((RowState::Parked, vec![error], Some(keys.blind_index("import_rows.waiting_for", waiting_for))))
+/// What is kept of a fate.
+struct Kept {
+    state: RowState,
+    errors: Vec<RowError>,
+    waiting_for: Option<BlindIndex>,
+    waiting_kind: Option<String>,
+}
+
+impl Kept {
+    fn of(keys: &Keyring, fate: &Fate) -> Option<Self> {
+        match fate {
+            Fate::Rejected(errors) => {
+                Some(Self { state: RowState::Rejected, errors: errors.clone(), waiting_for: None, waiting_kind: None })
+            }
+            Fate::Parked(waiting_for) => {
+                // The key may hold an account number, so only its kind is shown.
+                let kind = waiting_for.split(':').next().unwrap_or("record");
+                let error = RowError::of_row("waiting", format!("Waits for a record of the kind {kind} that has not come yet."));
+                Some(Self {
+                    state: RowState::Parked,
+                    errors: vec![error],
+                    waiting_for: Some(keys.blind_index("import_rows.waiting_for", waiting_for)),
+                    waiting_kind: Some(kind.to_owned()),
+                })
+            }
+            Fate::Created(_) | Fate::Updated | Fate::Unchanged => None,
         }
-        Fate::Created(_) | Fate::Updated | Fate::Unchanged => None,
     }
 }
 
@@ -275,20 +296,33 @@ pub(super) fn rejected(conn: &mut Conn, import: ImportId, after: Option<ImportRo
     Ok(query.load(&mut conn.db)?)
 }
 
-/// Parked rows of all imports of a source system after another one.
-pub(super) fn parked(
-    conn: &mut Conn,
-    system: crate::source_system::SourceSystemId,
-    after: Option<ImportRowId>,
-    limit: i64,
-) -> Result<Vec<ImportRow>> {
-    let of_system = imports::table.filter(imports::source_system_id.eq(system)).select(imports::id);
+/// Which parked rows are asked for.
+pub(super) struct Parked {
+    /// Those of all imports of this source system …
+    pub system: crate::source_system::SourceSystemId,
+    /// … that wait for these kinds of records, or nobody knows for what.
+    pub kinds: Vec<String>,
+    /// Of those that wait for the same record only the oldest.
+    pub one_of_each: bool,
+}
+
+/// Parked rows after another one.
+pub(super) fn parked(conn: &mut Conn, wanted: Parked, after: Option<ImportRowId>, limit: i64) -> Result<Vec<ImportRow>> {
+    let of_system = imports::table.filter(imports::source_system_id.eq(wanted.system)).select(imports::id);
+    let of_kind = import_rows::waiting_kind.is_null().or(import_rows::waiting_kind.assume_not_null().eq_any(wanted.kinds));
     let mut query = import_rows::table
         .filter(import_rows::import_id.eq_any(of_system).and(import_rows::state.eq(RowState::Parked)))
+        .filter(of_kind)
         .order(import_rows::id)
         .limit(limit)
         .select(ImportRow::as_select())
         .into_boxed();
+    if wanted.one_of_each {
+        query = query.filter(sql::<Bool>(
+            "NOT EXISTS (SELECT 1 FROM import_rows AS earlier WHERE earlier.waiting_for = import_rows.waiting_for
+                            AND earlier.state = 'parked' AND earlier.id < import_rows.id)",
+        ));
+    }
     if let Some(after) = after {
         query = query.filter(import_rows::id.gt(after));
     }
