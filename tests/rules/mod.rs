@@ -2,6 +2,7 @@
 //! come in, which crate may use which, and one schema in two databases.
 
 mod access;
+mod belonging;
 mod dependencies;
 mod document;
 mod schema;

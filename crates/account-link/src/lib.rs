@@ -3,6 +3,7 @@
 
 pub mod account;
 pub mod balance;
+mod belonging;
 pub mod feed;
 pub mod interval;
 pub mod link;
@@ -18,5 +19,6 @@ pub mod transaction;
 pub mod view;
 
 pub use account::{Account, AccountId};
+pub use belonging::BELONGINGS;
 pub use link::{AccountLink, AccountLinkId};
 pub use product::{Product, ProductId};

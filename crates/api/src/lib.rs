@@ -1,6 +1,7 @@
 //! Kehu over HTTP, and the `kehu` program. Nothing below this crate knows HTTP.
 
 pub mod auth;
+pub mod belonging;
 pub mod caller;
 pub mod cli;
 pub mod client;

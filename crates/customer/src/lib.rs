@@ -1,6 +1,7 @@
 //! Customers: persons, companies and government bodies, with their profiles, identities, contact points,
 //! relations and history.
 
+pub mod belonging;
 pub mod contact_point;
 pub mod create;
 pub mod customer;
@@ -25,5 +26,6 @@ pub mod tree;
 pub mod update;
 pub mod view;
 
+pub use belonging::BELONGINGS;
 pub use customer::{Customer, CustomerId, CustomerKind, CustomerRow, CustomerStatus, LifeCycleStage};
 pub use scope::{require, set_owner, visible_to};

@@ -2,18 +2,18 @@
 
 use diesel::{
     BoolExpressionMethods, BoxableExpression, ExpressionMethods, NullableExpressionMethods, OptionalExtension, QueryDsl,
-    RunQueryDsl, SelectableHelper, sql_types::Bool,
+    QueryableByName, RunQueryDsl, SelectableHelper, sql_types::Bool,
 };
 use kehu_kernel::{
     Action, Actor, AnyId, Conn, Error, Result, Tx,
     access::{ActorKind, Reach},
     event::NewEvent,
     schema::{assignments, branches, customers},
-    store::MultiBackend,
+    store::{MultiBackend, sql},
 };
 use serde_json::json;
 
-use crate::{CustomerId, CustomerRow};
+use crate::{CustomerId, CustomerRow, belonging::Statement};
 
 /// A condition on the table of customers, for `.filter(…)`.
 pub type Visible = Box<dyn BoxableExpression<customers::table, MultiBackend, SqlType = Bool>>;
@@ -77,6 +77,29 @@ pub(crate) fn within(conn: &mut Conn, reach: &Reach, id: CustomerId) -> Result<C
         .filter(visible_to(reach))
         .select(CustomerRow::as_select())
         .first(&mut conn.db)?)
+}
+
+/// The customer and every record that was absorbed into it, directly or through others; the customer first.
+/// What stays with absorbed records (events, histories) is read over all of them. The caller has checked the
+/// right to see the customer.
+///
+/// # Errors
+/// The database's.
+pub fn lineage(conn: &mut Conn, id: CustomerId) -> Result<Vec<CustomerId>> {
+    let absorbed: Vec<Absorbed> = Statement::new(
+        "WITH RECURSIVE line(id) AS (SELECT c.id FROM customers c WHERE c.merged_into = {id}
+         UNION SELECT c.id FROM customers c JOIN line ON c.merged_into = line.id) SELECT id FROM line ORDER BY id",
+    )
+    .id("id", id)
+    .query()?
+    .load(&mut conn.db)?;
+    Ok(std::iter::once(id).chain(absorbed.into_iter().map(|row| row.id)).collect())
+}
+
+#[derive(QueryableByName)]
+struct Absorbed {
+    #[diesel(sql_type = sql::Uuid)]
+    id: CustomerId,
 }
 
 /// As [`require`], with the customer's row locked until the end of the transaction: what is checked

@@ -3,9 +3,12 @@
 pub mod access;
 pub mod actor;
 pub mod assignment;
+mod belonging;
 pub mod branch;
 mod check;
 pub mod feed;
 pub mod role;
 pub mod staff;
 pub mod team;
+
+pub use belonging::BELONGINGS;

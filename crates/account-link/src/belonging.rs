@@ -1,0 +1,30 @@
+//! What the tables of this crate do when customers are merged, exported and erased. Accounts, their
+//! transactions and balances belong to customers through links alone.
+
+use kehu_customer::belonging::{Belonging, Block, OnErasure, OnExport, OnMerge, Rules};
+
+/// Columns of this crate by which rows belong to customers.
+pub const BELONGINGS: &[Belonging] = &[Belonging::new("account_links", "customer_id")
+    .on_merge(OnMerge::Moves(Rules {
+        // The primary link to an account stands above a second one in the same role for the same time.
+        yields: Some(
+            "NOT r.is_primary AND EXISTS (SELECT 1 FROM account_links x WHERE x.customer_id = {absorbed}
+             AND x.account_id = r.account_id AND x.role = r.role AND x.is_primary
+             AND ((r.valid_from < COALESCE(x.valid_to, '9999-12-31') AND x.valid_from < COALESCE(r.valid_to, '9999-12-31'))
+               OR x.valid_from = r.valid_from))",
+        ),
+        fits: &[],
+        held_back: Some(
+            "EXISTS (SELECT 1 FROM account_links x WHERE x.customer_id = {survivor}
+             AND x.account_id = r.account_id AND x.role = r.role
+             AND ((r.valid_from < COALESCE(x.valid_to, '9999-12-31') AND x.valid_from < COALESCE(r.valid_to, '9999-12-31'))
+               OR x.valid_from = r.valid_from))",
+        ),
+    }))
+    .on_export(OnExport::Rows { section: "account_links", without: &["content_hash"] })
+    .on_erasure(OnErasure::Kept("The bank must keep who held an account; an ended link names only the tombstone."))
+    .blocked_by(&[Block {
+        when: "r.valid_to IS NULL OR r.valid_to > {today}",
+        code: "open_account_link",
+        why: "A link to an account is open.",
+    }])];

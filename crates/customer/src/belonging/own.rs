@@ -1,0 +1,191 @@
+//! What the tables of this crate and of the kernel do when customers are merged, exported and erased.
+
+use super::{Belonging, Block, Fit, OnErasure, OnExport, OnMerge, Rules};
+
+const ITS_OWN: OnMerge = OnMerge::Stays("It tells the history of the record that it was written for.");
+const SEARCH: OnExport = OnExport::No("It is computed from what else is exported.");
+
+/// Columns of this crate, and of the kernel, by which rows belong to customers.
+pub const BELONGINGS: &[Belonging] = &[
+    Belonging::new("personal_profiles", "customer_id")
+        .keyed_by("customer_id")
+        .unversioned()
+        .on_merge(OnMerge::Stays("The plan takes the values that win over into the survivor's own profile.")),
+    Belonging::new("organisation_profiles", "customer_id")
+        .keyed_by("customer_id")
+        .unversioned()
+        .on_merge(OnMerge::Stays("The plan takes the values that win over into the survivor's own profile.")),
+    Belonging::new("identities", "customer_id")
+        .on_merge(OnMerge::Moves(Rules {
+            // A verified document is worth more than the same one unverified.
+            yields: Some(
+                "r.verification <> 'verified' AND EXISTS (SELECT 1 FROM identities x WHERE x.customer_id = {absorbed}
+                 AND x.identity_type = r.identity_type AND x.number_index = r.number_index
+                 AND x.verification = 'verified' AND x.ended_at IS NULL)",
+            ),
+            fits: &[],
+            held_back: Some(
+                "EXISTS (SELECT 1 FROM identities x WHERE x.customer_id = {survivor}
+                 AND x.identity_type = r.identity_type AND x.number_index = r.number_index
+                 AND (x.ended_at IS NULL OR r.ended_at IS NOT NULL))",
+            ),
+        }))
+        .on_export(OnExport::Rows { section: "identities", without: &["number_sealed", "number_index"] }),
+    Belonging::new("contact_points", "customer_id").on_merge(OnMerge::Moves(CONTACT_POINTS)),
+    Belonging::new("customer_transitions", "customer_id").unversioned().on_merge(ITS_OWN),
+    Belonging::new("attribute_history", "customer_id").unversioned().on_merge(ITS_OWN),
+    Belonging::new("source_records", "customer_id")
+        .unversioned()
+        .on_export(OnExport::Rows { section: "source_records", without: &["content_hash"] }),
+    Belonging::new("relations", "customer_id").on_merge(OnMerge::Moves(Rules {
+        yields: None,
+        fits: &[],
+        held_back: Some(RELATED_FROM),
+    })),
+    Belonging::new("relations", "related_customer_id").on_merge(OnMerge::Moves(Rules {
+        yields: None,
+        fits: &[],
+        held_back: Some(RELATED_TO),
+    })),
+    Belonging::new("customer_tags", "customer_id").on_merge(OnMerge::Moves(Rules {
+        yields: None,
+        fits: &[],
+        held_back: Some(
+            "r.valid_to IS NULL AND EXISTS (SELECT 1 FROM customer_tags x WHERE x.customer_id = {survivor}
+             AND x.tag_id = r.tag_id AND x.valid_to IS NULL)",
+        ),
+    })),
+    Belonging::new("consents", "customer_id")
+        .unversioned()
+        .on_erasure(OnErasure::Kept("It proves what the customer allowed and forbade; the evidence names nobody.")),
+    Belonging::new("custom_attributes", "customer_id").on_merge(OnMerge::Moves(Rules {
+        yields: None,
+        fits: &[],
+        held_back: Some(
+            "EXISTS (SELECT 1 FROM custom_attributes x WHERE x.customer_id = {survivor}
+             AND x.attribute_definition_id = r.attribute_definition_id)",
+        ),
+    })),
+    Belonging::new("contact_persons", "person_customer_id").on_erasure(OnErasure::Scrubbed(&[("person_customer_id", "NULL")])),
+    Belonging::new("employments", "customer_id").on_merge(OnMerge::Moves(Rules {
+        yields: None,
+        fits: &[],
+        held_back: Some(
+            "r.valid_to IS NULL AND EXISTS (SELECT 1 FROM employments x WHERE x.customer_id = {survivor}
+             AND x.contact_person_id = r.contact_person_id AND x.valid_to IS NULL)",
+        ),
+    })),
+    Belonging::new("legal_holds", "customer_id")
+        .on_export(OnExport::No("It is the bank's and the authorities' own matter."))
+        .on_erasure(OnErasure::Kept("It proves why data was kept."))
+        .blocked_by(&[Block { when: "r.released_at IS NULL", code: "legal_hold", why: "A legal hold stands." }]),
+    Belonging::new("privacy_exports", "customer_id")
+        .on_merge(OnMerge::Stays("It shows what was held about one record at one moment."))
+        .on_export(OnExport::No("An export does not contain itself."))
+        .on_erasure(OnErasure::Deleted),
+    Belonging::new("customer_tokens", "customer_id")
+        .keyed_by("customer_id")
+        .unversioned()
+        .on_merge(OnMerge::Derived("names and numbers of the customer"))
+        .on_export(SEARCH),
+    Belonging::new("match_keys", "customer_id")
+        .keyed_by("customer_id")
+        .unversioned()
+        .on_merge(OnMerge::Derived("what customers are compared by"))
+        .on_export(SEARCH),
+    Belonging::new("match_candidates", "left_id")
+        .on_merge(OnMerge::Handled("A pair has two sides in the order of their ids; pairs that are now one are closed."))
+        .on_export(OnExport::No("It names other customers.")),
+    Belonging::new("match_candidates", "right_id")
+        .on_merge(OnMerge::Handled("A pair has two sides in the order of their ids; pairs that are now one are closed."))
+        .on_export(OnExport::No("It names other customers.")),
+    Belonging::new("customers", "merged_into")
+        .on_merge(OnMerge::Stays("Records that were absorbed before lead to the survivor through the absorbed."))
+        .on_export(OnExport::No("The customer itself and what it absorbed are exported as records."))
+        .on_erasure(OnErasure::Kept("The redirect of an absorbed record names nobody.")),
+    Belonging::new("merges", "survivor_id")
+        .on_merge(OnMerge::Stays("It tells what became of the record."))
+        .on_erasure(OnErasure::Scrubbed(&[("plan", "'{}'"), ("kept_changes", "NULL")])),
+    Belonging::new("merge_members", "customer_id")
+        .keyed_by("merge_id")
+        .unversioned()
+        .on_merge(OnMerge::Stays("It tells what became of the record."))
+        .on_export(OnExport::No("The merges are exported."))
+        .on_erasure(OnErasure::Kept("It names nobody.")),
+    Belonging::new("merge_rows", "customer_id")
+        .keyed_by("row_id")
+        .unversioned()
+        .on_merge(OnMerge::Stays("It tells whose rows they were before an earlier merge."))
+        .on_export(OnExport::No("The merges are exported."))
+        .on_erasure(OnErasure::Kept("It names rows, not what they held.")),
+    Belonging::new("events", "customer_id")
+        .unversioned()
+        .unreferenced()
+        .on_merge(OnMerge::Stays("Events are append-only; the survivor reads them through its lineage."))
+        .on_erasure(OnErasure::Kept("The audit is append-only and holds no numbers.")),
+    Belonging::new("access_log", "customer_id")
+        .unversioned()
+        .unreferenced()
+        .on_merge(OnMerge::Stays("The log is append-only; the survivor reads it through its lineage."))
+        .on_erasure(OnErasure::Kept("The audit is append-only and holds no personal data of the customer.")),
+];
+
+const CONTACT_POINTS: Rules = Rules {
+    yields: None,
+    fits: &[
+        // One preferred point of a kind: the survivor's.
+        Fit {
+            column: "preferred",
+            from: "true",
+            to: "false",
+            of: "r.customer_id = {absorbed} AND EXISTS (SELECT 1 FROM contact_points x
+                 WHERE x.customer_id = {survivor} AND x.kind = r.kind AND x.preferred)",
+        },
+        // Who asked on either record not to be called there is not called there.
+        Fit {
+            column: "do_not_contact",
+            from: "false",
+            to: "true",
+            of: "r.customer_id = {survivor} AND EXISTS (SELECT 1 FROM contact_points x
+                 WHERE x.customer_id = {absorbed} AND x.kind = r.kind AND x.normalised = r.normalised AND x.do_not_contact)",
+        },
+    ],
+    held_back: Some(
+        "EXISTS (SELECT 1 FROM contact_points x WHERE x.customer_id = {survivor} AND x.kind = r.kind
+         AND x.normalised = r.normalised AND (x.valid_to IS NULL OR r.valid_to IS NOT NULL))",
+    ),
+};
+
+/// A relation to what is now the same customer, one that the survivor has for that time already (symmetric
+/// ones in either direction), shares of more than a whole, a second parent or a circle of parents.
+const RELATED_FROM: &str = "r.related_customer_id = {survivor}
+    OR r.related_customer_id IN (SELECT m.customer_id FROM merge_members m WHERE m.merge_id = {merge})
+    OR EXISTS (SELECT 1 FROM relations x WHERE x.id <> r.id AND x.relation_type = r.relation_type
+        AND ((x.customer_id = {survivor} AND x.related_customer_id = r.related_customer_id)
+          OR (x.relation_type IN ('spouse', 'other') AND x.related_customer_id = {survivor}
+              AND x.customer_id = r.related_customer_id))
+        AND ((r.valid_from < COALESCE(x.valid_to, '9999-12-31') AND x.valid_from < COALESCE(r.valid_to, '9999-12-31'))
+          OR x.valid_from = r.valid_from))
+    OR (r.relation_type = 'parent_company' AND r.related_customer_id IN (
+        WITH RECURSIVE above(id) AS (SELECT {survivor} UNION
+            SELECT p.customer_id FROM relations p JOIN above ON p.related_customer_id = above.id
+            WHERE p.relation_type = 'parent_company')
+        SELECT above.id FROM above))";
+
+const RELATED_TO: &str = "r.customer_id = {survivor}
+    OR r.customer_id IN (SELECT m.customer_id FROM merge_members m WHERE m.merge_id = {merge})
+    OR EXISTS (SELECT 1 FROM relations x WHERE x.id <> r.id AND x.relation_type = r.relation_type
+        AND ((x.related_customer_id = {survivor} AND x.customer_id = r.customer_id)
+          OR (x.relation_type IN ('spouse', 'other') AND x.customer_id = {survivor}
+              AND x.related_customer_id = r.customer_id)
+          OR (x.relation_type = 'parent_company' AND x.related_customer_id = {survivor}))
+        AND ((r.valid_from < COALESCE(x.valid_to, '9999-12-31') AND x.valid_from < COALESCE(r.valid_to, '9999-12-31'))
+          OR x.valid_from = r.valid_from))
+    OR (r.relation_type = 'shareholder' AND 10000 < (SELECT COALESCE(SUM(x.share_bp), 0) FROM relations x
+        WHERE x.relation_type = 'shareholder' AND x.related_customer_id IN ({survivor}, {absorbed})
+        AND r.valid_from < COALESCE(x.valid_to, '9999-12-31') AND x.valid_from < COALESCE(r.valid_to, '9999-12-31')))
+    OR (r.relation_type = 'parent_company' AND r.customer_id IN (
+        WITH RECURSIVE below(id) AS (SELECT {survivor} UNION
+            SELECT p.related_customer_id FROM relations p JOIN below ON p.customer_id = below.id
+            WHERE p.relation_type = 'parent_company')
+        SELECT below.id FROM below))";

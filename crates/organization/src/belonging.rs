@@ -1,0 +1,25 @@
+//! What the tables of this crate do when customers are merged, exported and erased.
+
+use kehu_customer::belonging::{Belonging, Fit, OnErasure, OnMerge, Rules};
+
+/// Columns of this crate by which rows belong to customers.
+pub const BELONGINGS: &[Belonging] = &[Belonging::new("assignments", "customer_id")
+    .on_merge(OnMerge::Moves(Rules {
+        yields: None,
+        // One person is primarily responsible: the survivor's. The other one stands in.
+        fits: &[Fit {
+            column: "role",
+            from: "'primary'",
+            to: "'deputy'",
+            of: "r.customer_id = {absorbed} AND r.valid_to IS NULL AND EXISTS (SELECT 1 FROM assignments x
+                 WHERE x.customer_id = {survivor} AND x.role = 'primary' AND x.valid_to IS NULL
+                 AND x.staff_id <> r.staff_id)",
+        }],
+        held_back: Some(
+            "r.valid_to IS NULL AND EXISTS (SELECT 1 FROM assignments x WHERE x.customer_id = {survivor}
+             AND x.staff_id = r.staff_id AND x.valid_to IS NULL AND (x.role = r.role OR r.role = 'primary'
+             AND EXISTS (SELECT 1 FROM assignments p WHERE p.customer_id = {survivor} AND p.role = 'primary'
+                 AND p.valid_to IS NULL)))",
+        ),
+    }))
+    .on_erasure(OnErasure::Scrubbed(&[("reason", "NULL"), ("end_reason", "NULL")]))];
