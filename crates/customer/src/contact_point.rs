@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 use validator::Validate;
 
 use crate::{
-    CustomerId, quality,
+    CustomerId, index,
     rules::{self, folded, identity_number, phone},
     scope,
 };
@@ -329,7 +329,7 @@ pub fn create(tx: &mut Tx<'_>, actor: &Actor, customer: CustomerId, new: NewCont
         yield_preference(tx, &row)?;
     }
     diesel::insert_into(contact_points::table).values(&row).execute(&mut tx.db)?;
-    quality::refresh(tx, customer)?;
+    index::refresh(tx, &[customer])?;
     tx.emit(actor, NewEvent::new("contact_point.created", row.id, json!({ "kind": row.kind })).of_customer(customer));
     Ok(row.shown_to(actor))
 }
@@ -370,7 +370,7 @@ pub fn update(
     if updated == 0 {
         return Err(Error::PreconditionFailed { current: before.version });
     }
-    quality::refresh(tx, customer)?;
+    index::refresh(tx, &[customer])?;
     tx.emit(actor, NewEvent::new("contact_point.updated", id, json!({ "kind": before.kind })).of_customer(customer));
     Ok(find(tx, customer, id)?.shown_to(actor))
 }
@@ -407,7 +407,7 @@ pub fn end(
     if updated == 0 {
         return Err(Error::PreconditionFailed { current: before.version });
     }
-    quality::refresh(tx, customer)?;
+    index::refresh(tx, &[customer])?;
     tx.emit(actor, NewEvent::new("contact_point.ended", id, json!({ "kind": before.kind })).of_customer(customer));
     Ok(find(tx, customer, id)?.shown_to(actor))
 }

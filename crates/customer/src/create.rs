@@ -17,10 +17,11 @@ use crate::{
     Customer, CustomerKind, CustomerRow, CustomerStatus, LifeCycleStage,
     contact_point::{ContactPoint, NewContactPoint},
     customer::{PreferredChannel, PreferredLanguage},
+    facts::Facts,
     identity::{Identity, NewIdentity},
-    present,
+    index, present,
     profile::{NewOrganisationProfile, NewPersonalProfile, OrganisationProfile, PersonalProfile},
-    quality::{self, Facts},
+    quality,
     rules::{credit_code, credit_code::Verdict, lei},
 };
 
@@ -164,21 +165,27 @@ impl Draft {
         }
         let personal = new.personal.map(|profile| PersonalProfile::new(row.id, profile, conn.now));
         let organisation = new.organisation.map(|profile| OrganisationProfile::new(row.id, profile, conn.now));
-        let facts = Facts {
-            customer: &row,
-            personal: personal.as_ref(),
-            organisation: organisation.as_ref(),
-            identities: &identities,
-            contact_points: &contact_points,
-        };
-        let quality = quality::assess(conn, &facts)?;
-        row.rate(quality);
-        Ok(Self { row, personal, organisation, identities, contact_points })
+        let mut draft = Self { row, personal, organisation, identities, contact_points };
+        let quality = quality::assess(conn, &draft.facts())?;
+        draft.row.rate(quality);
+        Ok(draft)
+    }
+
+    /// What is known of the customer.
+    pub fn facts(&self) -> Facts<'_> {
+        Facts {
+            customer: &self.row,
+            personal: self.personal.as_ref(),
+            organisation: self.organisation.as_ref(),
+            identities: &self.identities,
+            contact_points: &self.contact_points,
+        }
     }
 }
 
 /// Writes drafts, each with its event.
 pub(crate) fn save(tx: &mut Tx<'_>, actor: &Actor, drafts: Vec<Draft>) -> Result<()> {
+    let derived = index::Derived::of(tx, drafts.iter().map(Draft::facts));
     let mut rows = Vec::with_capacity(drafts.len());
     let (mut personal, mut organisations, mut documents, mut points) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for draft in drafts {
@@ -195,7 +202,7 @@ pub(crate) fn save(tx: &mut Tx<'_>, actor: &Actor, drafts: Vec<Draft>) -> Result
     bulk_insert!(tx, organisation_profiles::table, organisations)?;
     bulk_insert!(tx, identities::table, documents)?;
     bulk_insert!(tx, contact_points::table, points)?;
-    Ok(())
+    derived.write(tx)
 }
 
 fn check_profiles(new: &NewCustomer, today: Date, faults: &mut Vec<FieldError>) {

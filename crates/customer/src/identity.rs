@@ -17,7 +17,7 @@ use serde_json::json;
 use utoipa::ToSchema;
 use validator::Validate;
 
-use crate::{CustomerId, quality, rules::identity_number, scope};
+use crate::{CustomerId, index, rules::identity_number, scope};
 
 /// Label under which numbers are sealed and indexed.
 pub const NUMBER: &str = "identities.number";
@@ -315,7 +315,7 @@ pub fn create(tx: &mut Tx<'_>, actor: &Actor, customer: CustomerId, new: NewIden
         return Err(Error::conflict("identity_exists", "The customer has this document already."));
     }
     diesel::insert_into(identities::table).values(&row).execute(&mut tx.db)?;
-    quality::refresh(tx, customer)?;
+    index::refresh(tx, &[customer])?;
     let data = json!({ "type": row.identity_type, "verification": row.verification.state });
     tx.emit(actor, NewEvent::new("identity.created", row.id, data).of_customer(customer));
     Ok(row)
@@ -357,7 +357,7 @@ pub fn update(
     if updated == 0 {
         return Err(Error::PreconditionFailed { current: before.version });
     }
-    quality::refresh(tx, customer)?;
+    index::refresh(tx, &[customer])?;
     let data = json!({ "verification": made.state });
     tx.emit(actor, NewEvent::new("identity.updated", id, data).of_customer(customer));
     find(tx, customer, id)
@@ -387,7 +387,7 @@ pub fn end(
     if updated == 0 {
         return Err(Error::PreconditionFailed { current: before.version });
     }
-    quality::refresh(tx, customer)?;
+    index::refresh(tx, &[customer])?;
     tx.emit(actor, NewEvent::new("identity.ended", id, json!({})).of_customer(customer));
     find(tx, customer, id)
 }

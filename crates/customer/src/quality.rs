@@ -6,34 +6,18 @@
 //! - consistency: share of the applicable checks, as `consistency` lists them, that hold; 10,000 when none applies;
 //! - score: 40 % accuracy, 35 % completeness, 25 % consistency.
 
-use diesel::{ExpressionMethods, OptionalExtension, QueryDsl, RunQueryDsl, SelectableHelper};
-use kehu_kernel::{
-    BasisPoints, Conn, Date, Money, Result, Tx,
-    schema::{contact_points, customers, identities, organisation_profiles, personal_profiles},
-};
+use diesel::{ExpressionMethods, QueryDsl, RunQueryDsl};
+use kehu_kernel::{BasisPoints, Conn, Date, Money, Result, Tx, schema::customers};
 
 use crate::{
-    CustomerId, CustomerRow,
+    CustomerRow,
     contact_point::{ContactPoint, ContactPointKind},
     customer::DataQuality,
+    facts::Facts,
     identity::{Identity, IdentityType, NUMBER, VerificationState},
-    profile::{Gender, OrganisationProfile, PersonalProfile},
+    profile::Gender,
     rules::resident_id,
 };
-
-/// All that the ratios look at.
-pub struct Facts<'a> {
-    /// The customer.
-    pub customer: &'a CustomerRow,
-    /// The profile of a person.
-    pub personal: Option<&'a PersonalProfile>,
-    /// The profile of an organisation.
-    pub organisation: Option<&'a OrganisationProfile>,
-    /// Identities that count.
-    pub identities: &'a [Identity],
-    /// Contact points that count.
-    pub contact_points: &'a [ContactPoint],
-}
 
 /// Computes the ratios. Resident ids are opened, because they tell date of birth and gender.
 ///
@@ -56,34 +40,17 @@ pub fn assess(conn: &Conn, facts: &Facts<'_>) -> Result<DataQuality> {
     })
 }
 
-/// Computes the ratios anew and keeps them; the customer's version stays, because nobody changed it.
+/// Computes the ratios of a customer anew and keeps them; its version stays, because nobody changed it.
 ///
 /// # Errors
 /// The database's.
-pub fn refresh(tx: &mut Tx<'_>, id: CustomerId) -> Result<()> {
-    let customer: CustomerRow = customers::table.find(id).select(CustomerRow::as_select()).first(&mut tx.db)?;
-    let personal = personal_profiles::table.find(id).select(PersonalProfile::as_select()).first(&mut tx.db).optional()?;
-    let organisation =
-        organisation_profiles::table.find(id).select(OrganisationProfile::as_select()).first(&mut tx.db).optional()?;
-    let identities: Vec<Identity> = identities::table
-        .filter(identities::customer_id.eq(id))
-        .filter(identities::ended_at.is_null())
-        .select(Identity::as_select())
-        .load(&mut tx.db)?;
-    let contact_points: Vec<ContactPoint> = contact_points::table
-        .filter(contact_points::customer_id.eq(id))
-        .filter(contact_points::valid_to.is_null())
-        .select(ContactPoint::as_select())
-        .load(&mut tx.db)?;
-    let facts = Facts {
-        customer: &customer,
-        personal: personal.as_ref(),
-        organisation: organisation.as_ref(),
-        identities: &identities,
-        contact_points: &contact_points,
-    };
-    let quality = assess(tx, &facts)?;
-    diesel::update(customers::table.find(id))
+pub(crate) fn keep(tx: &mut Tx<'_>, facts: &Facts<'_>) -> Result<()> {
+    let quality = assess(tx, facts)?;
+    let row = facts.customer;
+    if quality == row.quality() {
+        return Ok(());
+    }
+    diesel::update(customers::table.find(row.id))
         .set((
             customers::accuracy_bp.eq(quality.accuracy_bp),
             customers::completeness_bp.eq(quality.completeness_bp),
@@ -95,6 +62,17 @@ pub fn refresh(tx: &mut Tx<'_>, id: CustomerId) -> Result<()> {
 }
 
 impl CustomerRow {
+    /// The ratios as they are kept.
+    #[must_use]
+    pub const fn quality(&self) -> DataQuality {
+        DataQuality {
+            accuracy_bp: self.accuracy_bp,
+            completeness_bp: self.completeness_bp,
+            consistency_bp: self.consistency_bp,
+            score_bp: self.quality_score_bp,
+        }
+    }
+
     /// Takes over the ratios.
     pub fn rate(&mut self, quality: DataQuality) {
         self.accuracy_bp = quality.accuracy_bp;

@@ -19,9 +19,9 @@ use crate::{
     customer::{PreferredChannel, PreferredLanguage},
     feed::CustomerRecord,
     history::{self, Change, Testimony},
-    identity, present,
+    identity, index, present,
     profile::{OrganisationProfile, OrganisationProfilePatch, PersonalProfile, PersonalProfilePatch, take_over},
-    quality, scope,
+    scope,
 };
 
 /// Changes to a customer; what is absent stays, null clears. Status and stage change by
@@ -229,7 +229,7 @@ impl Whole {
             diesel::update(organisation_profiles::table.find(self.row.id)).set(profile).execute(&mut tx.db)?;
         }
         history::keep(tx, &self.row, &changes, testimony)?;
-        quality::refresh(tx, self.row.id)?;
+        index::refresh(tx, &[self.row.id])?;
         let fields: Vec<&str> = changes.iter().map(|change| change.field.as_str()).collect();
         let event = NewEvent::new("customer.updated", self.row.id, json!({ "fields": fields, "source": testimony.source }));
         tx.emit(actor, event.of_customer(self.row.id));

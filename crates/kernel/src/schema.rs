@@ -837,9 +837,10 @@ diesel::table! {
     use diesel::sql_types::*;
     use crate::store::sql::{Instant, Json, Uuid};
 
-    customer_tokens (token, customer_id) {
-        token -> Text,
+    customer_tokens (customer_id, token) {
         customer_id -> Uuid,
+        token -> Text,
+        home_branch_id -> Nullable<Uuid>,
     }
 }
 

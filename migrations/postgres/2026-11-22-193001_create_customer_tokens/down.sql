@@ -1,1 +1,2 @@
+ALTER TABLE customers ALTER COLUMN number TYPE text COLLATE "default";
 DROP TABLE customer_tokens;

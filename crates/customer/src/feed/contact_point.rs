@@ -13,7 +13,7 @@ use super::known;
 use crate::{
     CustomerId, contact_point,
     contact_point::{ContactPointKind, NewContactPoint},
-    quality, scope,
+    index, scope,
 };
 
 /// A contact point as a source tells of it.
@@ -117,7 +117,7 @@ fn one(tx: &mut Tx<'_>, actor: &Actor, source: &Source, customer: CustomerId, ne
     match contact_point::add_unknown(tx, customer, vec![new]) {
         Ok(0) => Ok(Outcome::Unchanged(customer.cast())),
         Ok(_) => {
-            quality::refresh(tx, customer)?;
+            index::refresh(tx, &[customer])?;
             let event = NewEvent::new("contact_point.created", customer, json!({ "kind": kind, "source": source.code }));
             tx.emit(actor, event.of_customer(customer));
             Ok(Outcome::Created(customer.cast()))

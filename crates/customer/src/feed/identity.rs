@@ -10,7 +10,7 @@ use serde_json::json;
 use validator::Validate;
 
 use super::known;
-use crate::{CustomerId, identity, identity::NewIdentity, quality, scope};
+use crate::{CustomerId, identity, identity::NewIdentity, index, scope};
 
 /// An identity document as a source tells of it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -75,7 +75,7 @@ fn one(tx: &mut Tx<'_>, actor: &Actor, source: &Source, customer: CustomerId, ne
     match identity::add_unknown(tx, customer, vec![new], &source.code) {
         Ok(0) => Ok(Outcome::Unchanged(customer.cast())),
         Ok(_) => {
-            quality::refresh(tx, customer)?;
+            index::refresh(tx, &[customer])?;
             let event = NewEvent::new("identity.created", customer, json!({ "source": source.code }));
             tx.emit(actor, event.of_customer(customer));
             Ok(Outcome::Created(customer.cast()))

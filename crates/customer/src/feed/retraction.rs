@@ -17,6 +17,8 @@ pub const CUSTOMERS: Retraction = Retraction {
     ],
     before: &[],
     parts: &[
+        ("customer_tokens", "customer_id"),
+        ("match_keys", "customer_id"),
         ("personal_profiles", "customer_id"),
         ("organisation_profiles", "customer_id"),
         ("identities", "customer_id"),

@@ -2,12 +2,11 @@
 
 use diesel::{AsChangeset, Insertable, Queryable, Selectable};
 use kehu_kernel::{Date, Instant, patch, schema::personal_profiles, text_enum};
-use pinyin::ToPinyin;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use validator::Validate;
 
-use crate::CustomerId;
+use crate::{CustomerId, rules::reading};
 
 text_enum! {
     /// Gender of a person.
@@ -375,9 +374,11 @@ impl PersonalProfile {
     }
 }
 
-/// A name in pinyin: the first reading of each Chinese character, without tones.
+/// A person's name in pinyin without tones: the surname as surnames are read, each other Chinese character in its
+/// first reading.
 #[must_use]
 pub fn pinyin_of(name: &str) -> Option<String> {
-    let syllables: Vec<&str> = name.to_pinyin().flatten().map(pinyin::Pinyin::plain).collect();
+    let letters: Vec<char> = name.chars().collect();
+    let syllables: Vec<&str> = reading::syllables(&letters, true).into_iter().flatten().collect();
     if syllables.is_empty() { None } else { Some(syllables.join(" ")) }
 }

@@ -4,7 +4,9 @@ pub mod credit_code;
 pub mod identity_number;
 pub mod lei;
 pub mod phone;
+pub mod reading;
 pub mod resident_id;
+pub mod script;
 
 use kehu_kernel::BasisPoints;
 use unicode_normalization::UnicodeNormalization;

@@ -1,0 +1,105 @@
+//! All that a customer is known by: read for many customers at once, in as many queries as for one.
+
+use std::collections::HashMap;
+
+use diesel::{ExpressionMethods, QueryDsl, RunQueryDsl, SelectableHelper};
+use kehu_kernel::{
+    Conn, Result,
+    schema::{contact_points, customers, identities, organisation_profiles, personal_profiles},
+};
+
+use crate::{
+    CustomerId, CustomerRow,
+    contact_point::ContactPoint,
+    identity::Identity,
+    profile::{OrganisationProfile, PersonalProfile},
+};
+
+/// What is known of one customer.
+#[derive(Clone, Copy, Debug)]
+pub struct Facts<'a> {
+    /// The customer.
+    pub customer: &'a CustomerRow,
+    /// The profile of a person.
+    pub personal: Option<&'a PersonalProfile>,
+    /// The profile of an organisation.
+    pub organisation: Option<&'a OrganisationProfile>,
+    /// Identities that count: those that were not ended.
+    pub identities: &'a [Identity],
+    /// Contact points that count: those without an end.
+    pub contact_points: &'a [ContactPoint],
+}
+
+/// What is known of several customers.
+#[derive(Debug, Default)]
+pub struct Known {
+    customers: Vec<CustomerRow>,
+    personal: HashMap<CustomerId, PersonalProfile>,
+    organisations: HashMap<CustomerId, OrganisationProfile>,
+    identities: HashMap<CustomerId, Vec<Identity>>,
+    contact_points: HashMap<CustomerId, Vec<ContactPoint>>,
+}
+
+impl Known {
+    /// Reads what is known of these customers, absorbed ones included. The caller bounds how many they are and
+    /// has made sure that they may be read.
+    ///
+    /// # Errors
+    /// The database's.
+    pub fn load(conn: &mut Conn, ids: &[CustomerId]) -> Result<Self> {
+        if ids.is_empty() {
+            return Ok(Self::default());
+        }
+        let customers: Vec<CustomerRow> = customers::table
+            .filter(customers::id.eq_any(ids))
+            .order(customers::id)
+            .select(CustomerRow::as_select())
+            .load(&mut conn.db)?;
+        let personal: Vec<PersonalProfile> = personal_profiles::table
+            .filter(personal_profiles::customer_id.eq_any(ids))
+            .select(PersonalProfile::as_select())
+            .load(&mut conn.db)?;
+        let organisations: Vec<OrganisationProfile> = organisation_profiles::table
+            .filter(organisation_profiles::customer_id.eq_any(ids))
+            .select(OrganisationProfile::as_select())
+            .load(&mut conn.db)?;
+        let documents: Vec<Identity> = identities::table
+            .filter(identities::customer_id.eq_any(ids))
+            .filter(identities::ended_at.is_null())
+            .order(identities::id)
+            .select(Identity::as_select())
+            .load(&mut conn.db)?;
+        let points: Vec<ContactPoint> = contact_points::table
+            .filter(contact_points::customer_id.eq_any(ids))
+            .filter(contact_points::valid_to.is_null())
+            .order(contact_points::id)
+            .select(ContactPoint::as_select())
+            .load(&mut conn.db)?;
+        Ok(Self {
+            customers,
+            personal: personal.into_iter().map(|profile| (profile.customer_id, profile)).collect(),
+            organisations: organisations.into_iter().map(|profile| (profile.customer_id, profile)).collect(),
+            identities: grouped(documents, |identity| identity.customer_id),
+            contact_points: grouped(points, |point| point.customer_id),
+        })
+    }
+
+    /// The customers that exist, in the order of their ids.
+    pub fn all(&self) -> impl Iterator<Item = Facts<'_>> {
+        self.customers.iter().map(|customer| Facts {
+            customer,
+            personal: self.personal.get(&customer.id),
+            organisation: self.organisations.get(&customer.id),
+            identities: self.identities.get(&customer.id).map_or(&[], Vec::as_slice),
+            contact_points: self.contact_points.get(&customer.id).map_or(&[], Vec::as_slice),
+        })
+    }
+}
+
+fn grouped<T>(rows: Vec<T>, of: impl Fn(&T) -> CustomerId) -> HashMap<CustomerId, Vec<T>> {
+    let mut groups: HashMap<CustomerId, Vec<T>> = HashMap::new();
+    for row in rows {
+        groups.entry(of(&row)).or_default().push(row);
+    }
+    groups
+}

@@ -1,0 +1,99 @@
+//! What is derived from a customer's facts and kept beside them: the ratios of its quality and the tokens
+//! by which it is found.
+//!
+//! Every write of a customer ends here, in its own transaction: new customers by [`Derived`], which costs no
+//! read, changed ones by [`refresh`], which reads the customers again and writes what has become different.
+//! Customers that were absorbed by a merge have no tokens.
+
+use std::collections::{BTreeSet, HashMap};
+
+use diesel::{ExpressionMethods, Insertable, QueryDsl, Queryable, RunQueryDsl, Selectable, SelectableHelper};
+use kehu_kernel::{AnyId, Conn, Result, Tx, bulk_copy, schema::customer_tokens};
+
+use crate::{
+    CustomerId,
+    facts::{Facts, Known},
+    quality, search,
+};
+
+/// How many customers are read at once.
+const CHUNK: usize = 500;
+
+/// One token of one customer, with the branch that keeps it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Queryable, Selectable, Insertable)]
+#[diesel(table_name = customer_tokens, treat_none_as_default_value = false)]
+struct CustomerToken {
+    customer_id: CustomerId,
+    token: String,
+    home_branch_id: Option<AnyId>,
+}
+
+/// What is derived from the facts of new customers, before they are written.
+#[derive(Debug)]
+pub(crate) struct Derived {
+    tokens: Vec<CustomerToken>,
+}
+
+impl Derived {
+    /// Derives everything but the ratios of quality, which rows of new customers carry already.
+    pub(crate) fn of<'a>(_conn: &Conn, facts: impl Iterator<Item = Facts<'a>>) -> Self {
+        Self { tokens: facts.flat_map(|facts| tokens(&facts)).collect() }
+    }
+
+    /// Writes it, after the customers themselves.
+    ///
+    /// # Errors
+    /// The database's.
+    pub(crate) fn write(self, tx: &mut Tx<'_>) -> Result<()> {
+        bulk_copy!(tx, customer_tokens::table, self.tokens)?;
+        Ok(())
+    }
+}
+
+/// Derives everything anew for customers that exist; the caller holds their rows. For whatever has written
+/// facts of customers: their names, branch, identities, contact points, or whether they were absorbed.
+///
+/// # Errors
+/// The database's.
+pub fn refresh(tx: &mut Tx<'_>, ids: &[CustomerId]) -> Result<()> {
+    for chunk in ids.chunks(CHUNK) {
+        let known = Known::load(tx, chunk)?;
+        for facts in known.all() {
+            quality::keep(tx, &facts)?;
+        }
+        refresh_tokens(tx, &known, chunk)?;
+    }
+    Ok(())
+}
+
+fn refresh_tokens(tx: &mut Tx<'_>, known: &Known, ids: &[CustomerId]) -> Result<()> {
+    let kept: Vec<CustomerToken> = customer_tokens::table
+        .filter(customer_tokens::customer_id.eq_any(ids))
+        .select(CustomerToken::as_select())
+        .load(&mut tx.db)?;
+    let mut before: HashMap<CustomerId, BTreeSet<CustomerToken>> = HashMap::new();
+    for token in kept {
+        before.entry(token.customer_id).or_default().insert(token);
+    }
+    let (mut stale, mut wanted) = (Vec::new(), Vec::new());
+    for facts in known.all() {
+        let after: BTreeSet<CustomerToken> = tokens(&facts).collect();
+        let before = before.remove(&facts.customer.id).unwrap_or_default();
+        if before != after {
+            stale.extend((!before.is_empty()).then_some(facts.customer.id));
+            wanted.extend(after);
+        }
+    }
+    if !stale.is_empty() {
+        diesel::delete(customer_tokens::table.filter(customer_tokens::customer_id.eq_any(stale))).execute(&mut tx.db)?;
+    }
+    bulk_copy!(tx, customer_tokens::table, wanted)?;
+    Ok(())
+}
+
+fn tokens(facts: &Facts<'_>) -> impl Iterator<Item = CustomerToken> + use<> {
+    let (customer_id, home_branch_id) = (facts.customer.id, facts.customer.home_branch_id);
+    let living = facts.customer.merged_into.is_none();
+    let tokens = if living { search::tokens(facts) } else { BTreeSet::new() };
+    tokens.into_iter().map(move |token| CustomerToken { customer_id, token, home_branch_id })
+}
