@@ -13,6 +13,7 @@ use crate::{
     support::{
         App, Client,
         customers::{branches, company, path, person},
+        ledger,
     },
 };
 
@@ -21,7 +22,9 @@ both_databases!(
     refuses_cycles_of_parent_companies,
     never_gives_away_more_than_the_whole,
     never_gives_away_more_than_the_whole_to_crossing_writers,
-    shows_the_corporate_tree
+    shows_the_corporate_tree,
+    adds_up_control_and_totals_of_a_group,
+    shows_the_graph_of_relations
 );
 
 async fn relate(client: &Client<'_>, from: &Value, kind: &str, to: &Value, more: Value) -> crate::support::client::Answer {
@@ -140,4 +143,127 @@ async fn shows_the_corporate_tree(app: App) {
     assert_eq!((&node("Side")["share_bp"], &node("Side")["controlled_bp"]), (&Value::Null, &Value::Null));
     let human = person(&admin, "Human", None).await;
     assert_eq!(admin.get(&path(&human, "/corporate-tree")).await.problem(409), "not_an_organisation");
+}
+
+async fn adds_up_control_and_totals_of_a_group(app: App) {
+    let admin = app.role("administrator");
+    let ids = ledger::bank(&admin).await;
+    let firm = async |name: &str, branch: &Value| {
+        let body = json!({ "kind": "corporate", "home_branch_id": branch, "organisation": { "legal_name": name } });
+        admin.post("/v1/customers", body).await.expect(201)
+    };
+    let (top, left, right, low) = (
+        firm("Top", &ids["A"]).await,
+        firm("Left", &ids["A"]).await,
+        firm("Right", &ids["B"]).await,
+        firm("Low", &ids["A"]).await,
+    );
+    // Of the two that hold Low, only one is a company of the tree; and Low holds a part of Left.
+    for (above, below) in [(&top, &left), (&left, &low)] {
+        relate(&admin, above, "parent_company", below, json!({})).await.expect(201);
+    }
+    for (holder, held, share) in
+        [(&top, &left, 5000), (&top, &right, 5000), (&left, &low, 5000), (&right, &low, 4000), (&low, &left, 5000)]
+    {
+        relate(&admin, holder, "shareholder", held, json!({ "share_bp": share })).await.expect(201);
+    }
+    let tree = admin.get(&path(&low, "/corporate-tree")).await.expect(200);
+    let node =
+        |name: &str| tree["items"].as_array().unwrap().iter().find(|node| node["customer"]["label"] == name).unwrap().clone();
+    // left = 0.5 + 0.5 low, low = 0.5 left + 0.4 · 0.5: left = 0.8, low = 0.6.
+    assert_eq!((&node("Left")["controlled_bp"], &node("Low")["controlled_bp"]), (&json!(8000), &json!(6000)), "{tree}");
+    assert_eq!((&node("Top")["controlled_bp"], tree["items"].as_array().unwrap().len()), (&json!(10_000), 3));
+    assert_eq!((&tree["totals"]["account_count"], &tree["totals"]["customer_count"]), (&json!(0), &json!(3)));
+
+    // 100 of Top's alone, 80 half of Left's and half of a stranger's, 60 that Top and Left share; a loan that Low owes.
+    let stranger = ledger::customer(&admin, "Stranger", &ids["A"]).await;
+    let id = |customer: &Value| customer["id"].as_str().unwrap().to_owned();
+    for (number, balance, owners) in [
+        ("6001", "100.00", vec![(id(&top), None)]),
+        ("6002", "80.00", vec![(id(&left), Some(5000)), (stranger, Some(5000))]),
+        ("6003", "60.00", vec![(id(&top), Some(5000)), (id(&left), Some(5000))]),
+    ] {
+        let account = ledger::account(&admin, number, "A", balance).await;
+        for (place, (owner, share)) in owners.into_iter().enumerate() {
+            let mut link = ledger::owner(&account, &owner, place == 0, share);
+            link["role"] = json!(if place == 0 { "owner" } else { "joint_owner" });
+            admin.post("/v1/account-links", link).await.expect(201);
+        }
+    }
+    let loan = json!({ "source_system": "core", "number": "7001", "product_code": "LOAN", "branch_code": "A", "opened_on": "2020-01-01",
+        "balance": { "amount": "500.00", "currency": "CNY" }, "balance_on": "2024-01-31",
+        "loan": { "principal": { "amount": "900.00", "currency": "CNY" } } });
+    let loan = admin.post("/v1/accounts", loan).await.expect(200)["id"].clone();
+    let owes = json!({ "account_id": loan, "customer_id": low["id"], "role": "borrower", "valid_from": "2020-01-01" });
+    admin.post("/v1/account-links", owes).await.expect(201);
+    let tree = admin.get(&path(&low, "/corporate-tree")).await.expect(200);
+    let total = &tree["totals"]["totals"][0];
+    let amount = |kind: &str| total[kind]["amount"].as_str().unwrap().to_owned();
+    assert_eq!((amount("deposits"), amount("loans"), amount("cards")), ("200.00".into(), "500.00".into(), "0.00".into()));
+    assert_eq!((&total["account_count"], &tree["totals"]["left_out_count"]), (&json!(4), &json!(0)));
+
+    // Who sees one branch only is told of what is left out; who may not read accounts is told nothing.
+    let below = firm("Below", &ids["B"]).await;
+    relate(&admin, &top, "parent_company", &below, json!({})).await.expect(201);
+    let teller = app.role_at("teller", "A");
+    let seen = teller.get(&path(&low, "/corporate-tree")).await.expect(200);
+    assert_eq!((&seen["totals"]["left_out_count"], &seen["totals"]["customer_count"]), (&json!(1), &json!(3)));
+    let steward =
+        app.token(crate::support::sign(json!({ "sub": "s", "roles": ["teller"], "branch": "A", "scope": "customer.read" })));
+    assert_eq!(steward.get(&path(&low, "/corporate-tree")).await.expect(200)["totals"], Value::Null);
+}
+
+async fn shows_the_graph_of_relations(app: App) {
+    let admin = app.role("administrator");
+    let ids = branches(&admin).await;
+    let at = async |name: &str, branch: &str| person(&admin, name, Some(&ids[branch])).await;
+    let (a, b, c, d, hidden, beyond) = (
+        at("A", "SH").await,
+        at("B", "SH").await,
+        at("C", "SH").await,
+        at("D", "SH").await,
+        at("Hidden", "BJ").await,
+        at("Beyond", "SH").await,
+    );
+    // A circle of three, a tail, and somebody who is reached through Beijing only.
+    for (one, kind, other) in [
+        (&a, "parent", &b),
+        (&b, "superior", &c),
+        (&c, "key_influencer", &a),
+        (&c, "attorney", &d),
+        (&a, "spouse", &hidden),
+        (&hidden, "parent", &beyond),
+    ] {
+        relate(&admin, one, kind, other, json!({})).await.expect(201);
+    }
+    let names = |graph: &Value| -> Vec<String> {
+        graph["nodes"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|node| format!("{}{}", node["depth"], node["customer"]["label"].as_str().unwrap()))
+            .collect()
+    };
+    let graph = admin.get(&path(&a, "/relation-graph?depth=2")).await.expect(200);
+    let mut seen = names(&graph);
+    seen.sort();
+    assert_eq!(seen, ["0A", "1B", "1C", "1Hidden", "2Beyond", "2D"]);
+    // Relations among those shown, also where none was needed to get there: B to C.
+    assert_eq!((graph["edges"].as_array().unwrap().len(), &graph["truncated"]), (6, &json!(false)));
+    assert_eq!(names(&admin.get(&path(&a, "/relation-graph?depth=1")).await.expect(200)).len(), 4);
+    let near = admin.get(&path(&b, "/relation-graph?depth=1&type=child")).await.expect(200);
+    assert_eq!(names(&near), ["0B", "1A"]);
+    assert_eq!((&near["edges"][0]["type"], &near["edges"][0]["from"]), (&json!("parent"), &a["id"]));
+    assert_eq!(names(&admin.get(&path(&a, "/relation-graph?as_of=2001-01-01")).await.expect(200)), ["0A"]);
+    // Out of sight is out of the graph: neither the hidden one nor whoever is behind it.
+    let teller = app.role_at("teller", "SH");
+    let graph = teller.get(&path(&a, "/relation-graph?depth=4")).await.expect(200);
+    let mut seen = names(&graph);
+    seen.sort();
+    assert_eq!(seen, ["0A", "1B", "1C", "2D"]);
+    assert!(!graph.to_string().contains(hidden["id"].as_str().unwrap()));
+    assert_eq!(teller.get(&path(&hidden, "/relation-graph")).await.problem(404), "not_found");
+    assert_eq!(admin.get(&path(&a, "/relation-graph?depth=5")).await.pointers(400), ["?depth"]);
+    let itself = crate::support::sign(json!({ "sub": a["id"], "roles": ["customer_self"], "customer_id": a["id"] }));
+    assert_eq!(app.token(itself).get(&path(&a, "/relation-graph")).await.problem(403), "forbidden");
 }

@@ -4,6 +4,7 @@
 pub mod account;
 pub mod balance;
 mod belonging;
+pub mod combined;
 pub mod feed;
 pub mod interval;
 pub mod link;

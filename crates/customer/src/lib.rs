@@ -3,10 +3,12 @@
 
 pub mod belonging;
 pub mod contact_point;
+mod control;
 pub mod create;
 pub mod customer;
 pub mod facts;
 pub mod feed;
+pub mod graph;
 mod history;
 pub mod identity;
 pub mod index;

@@ -26,7 +26,7 @@ pub type RelationId = Id<Relation>;
 text_enum! {
     /// What the first customer is to the second.
     pub enum RelationType {
-        /// Owns a share of it.
+        /// Owns a share of it: an investment in its equity.
         Shareholder = "shareholder",
         /// Is owned by it in part; the inverse of `shareholder`.
         Holding = "holding",
@@ -34,7 +34,7 @@ text_enum! {
         Supplier = "supplier",
         /// Buys from it; the inverse of `supplier`.
         Buyer = "buyer",
-        /// Is the company directly above it.
+        /// Is the company directly above it: its affiliation.
         ParentCompany = "parent_company",
         /// Is a company directly below it; the inverse of `parent_company`.
         Subsidiary = "subsidiary",
@@ -64,7 +64,8 @@ text_enum! {
         KeyInfluencer = "key_influencer",
         /// Is swayed by the other; the inverse of `key_influencer`.
         Influenced = "influenced",
-        /// Has to do with the other in another way.
+        /// Has to do with the other in another way: whatever a bank keeps beyond these types. `role` and
+        /// `related_role` say what it is, in the bank's own words; symmetric.
         Other = "other",
     }
 }
@@ -90,6 +91,12 @@ impl RelationType {
     pub fn inverse(self) -> Self {
         let pair = INVERSES.iter().find(|(one, other)| *one == self || *other == self);
         pair.map_or(self, |(one, other)| if *one == self { *other } else { *one })
+    }
+
+    /// The type under which the relation is stored.
+    #[must_use]
+    pub fn canonical(self) -> Self {
+        if self.is_canonical() { self } else { self.inverse() }
     }
 
     /// Whether relations are stored with this type.
@@ -436,4 +443,21 @@ pub(crate) fn visible_names(conn: &mut Conn, actor: &Actor, ids: Vec<CustomerId>
         .select((customers::id, customers::display_name))
         .load(&mut conn.db)?;
     Ok(named.into_iter().collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every type is stored in one direction only, and reading it twice from the other side gives it back.
+    #[test]
+    fn every_type_has_one_canonical_direction() {
+        for kind in RelationType::ALL {
+            assert_eq!(kind.inverse().inverse(), *kind, "{kind}");
+            assert!(kind.canonical().is_canonical() && [*kind, kind.inverse()].contains(&kind.canonical()), "{kind}");
+            assert_eq!(kind.is_canonical() && kind.inverse().is_canonical(), *kind == kind.inverse(), "{kind}");
+        }
+        let symmetric: Vec<_> = RelationType::ALL.iter().filter(|kind| **kind == kind.inverse()).collect();
+        assert_eq!(symmetric, [&RelationType::Spouse, &RelationType::Other]);
+    }
 }

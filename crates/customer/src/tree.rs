@@ -8,7 +8,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::{
-    CustomerId, CustomerKind,
+    CustomerId, CustomerKind, control,
     relation::{RelationRow, RelationType, visible_names},
     scope,
 };
@@ -16,20 +16,16 @@ use crate::{
 /// How many companies a tree shows at most.
 const MOST: usize = 1_000;
 
-/// The tree to which a company belongs.
-#[derive(Clone, Debug, Serialize, ToSchema)]
-pub struct CorporateTree {
+/// The tree to which a company belongs; the api adds what the group has with the bank.
+#[derive(Clone, Debug)]
+pub struct Tree {
     /// The company that was asked for.
     pub customer_id: CustomerId,
     /// The company at the top, as far as the bank knows.
     pub ultimate_parent: Reference,
-    /// All companies of the tree, each after the one above it; at most 1,000.
-    #[schema(max_items = 1000)]
-    pub items: Vec<CorporateTreeNode>,
-    /// How many companies the tree has below the top, as far as it is shown.
-    #[schema(minimum = 0)]
-    pub subsidiary_count: i64,
-    /// Whether companies were left out because there are more than 1,000.
+    /// All companies of the tree, each after the one above it.
+    pub nodes: Vec<CorporateTreeNode>,
+    /// Whether companies or holdings were left out because there are too many.
     pub truncated: bool,
 }
 
@@ -45,8 +41,9 @@ pub struct CorporateTreeNode {
     pub depth: i32,
     /// The share that the company directly above holds itself; null when unknown.
     pub share_bp: Option<BasisPoints>,
-    /// The share that the top controls along the tree: the product of the shares on the way; null when
-    /// one of them is unknown.
+    /// The share that the top controls: over all chains of known holdings from the top to this company, the
+    /// sum of the products of the shares on each; holdings outside the tree count, too, and those that run in a circle once
+    /// for each time around. Null when no chain of known holdings leads here.
     pub controlled_bp: Option<BasisPoints>,
 }
 
@@ -54,21 +51,23 @@ pub struct CorporateTreeNode {
 ///
 /// # Errors
 /// [`Error::NotFound`] when the customer is out of sight; [`Error::Conflict`] `not_an_organisation` for a person.
-pub fn of(conn: &mut Conn, actor: &Actor, customer: CustomerId) -> Result<CorporateTree> {
+pub fn of(conn: &mut Conn, actor: &Actor, customer: CustomerId) -> Result<Tree> {
     let row = scope::require_inside(conn, actor, Action::CustomerRead, customer)?;
     if row.kind == CustomerKind::Personal {
         return Err(Error::conflict("not_an_organisation", "Only organisations have a corporate tree."));
     }
     let today = conn.now.date();
     let top = topmost(conn, customer, today)?;
-    let (mut nodes, truncated) = descend(conn, top, today)?;
+    let (mut nodes, cut) = descend(conn, top, today)?;
+    let (controlled, cut_short) = control::from_top(conn, top, today)?;
     let names = visible_names(conn, actor, nodes.iter().map(|node| node.customer.id.cast()).collect())?;
     for node in &mut nodes {
-        node.customer.label = names.get(&node.customer.id.cast()).cloned().unwrap_or_default();
+        let company: CustomerId = node.customer.id.cast();
+        node.customer.label = names.get(&company).cloned().unwrap_or_default();
+        node.controlled_bp = controlled.get(&company).copied();
     }
-    let subsidiary_count = i64::try_from(nodes.len()).map_err(Error::internal)? - 1;
     let ultimate_parent = Reference::new(top, names.get(&top).cloned().unwrap_or_default());
-    Ok(CorporateTree { customer_id: customer, ultimate_parent, items: nodes, subsidiary_count, truncated })
+    Ok(Tree { customer_id: customer, ultimate_parent, nodes, truncated: cut || cut_short })
 }
 
 fn topmost(conn: &mut Conn, customer: CustomerId, today: Date) -> Result<CustomerId> {
@@ -87,39 +86,38 @@ fn topmost(conn: &mut Conn, customer: CustomerId, today: Date) -> Result<Custome
     }
 }
 
-/// Level by level from the top down.
+/// Level by level from the top down; controlled shares come later.
 fn descend(conn: &mut Conn, top: CustomerId, today: Date) -> Result<(Vec<CorporateTreeNode>, bool)> {
-    let whole = Some(BasisPoints::WHOLE);
-    let root =
-        CorporateTreeNode { customer: Reference::new(top, ""), parent_id: None, depth: 0, share_bp: None, controlled_bp: whole };
-    let mut nodes = vec![root];
-    let mut level: HashMap<CustomerId, Option<BasisPoints>> = HashMap::from([(top, whole)]);
+    let node = |company, parent_id, depth, share_bp| CorporateTreeNode {
+        customer: Reference::new(company, ""),
+        parent_id,
+        depth,
+        share_bp,
+        controlled_bp: None,
+    };
+    let mut nodes = vec![node(top, None, 0, None)];
+    let mut known: HashSet<CustomerId> = HashSet::from([top]);
+    let mut level = vec![top];
     let mut depth = 0;
     while !level.is_empty() {
         depth += 1;
-        let above: Vec<CustomerId> = level.keys().copied().collect();
-        let children = held(conn, &above, RelationType::ParentCompany, today)?;
-        let shares: HashMap<(CustomerId, CustomerId), BasisPoints> = held(conn, &above, RelationType::Shareholder, today)?
+        let children = held(conn, &level, RelationType::ParentCompany, today)?;
+        let shares: HashMap<(CustomerId, CustomerId), BasisPoints> = held(conn, &level, RelationType::Shareholder, today)?
             .into_iter()
             .filter_map(|row| Some(((row.customer_id, row.related_customer_id), row.share_bp?)))
             .collect();
-        let mut next = HashMap::new();
+        level = Vec::new();
         for row in children {
+            if !known.insert(row.related_customer_id) {
+                continue;
+            }
             if nodes.len() >= MOST {
                 return Ok((nodes, true));
             }
             let share = shares.get(&(row.customer_id, row.related_customer_id)).copied();
-            let controlled = level.get(&row.customer_id).copied().flatten().zip(share).map(|(above, own)| product(above, own));
-            next.insert(row.related_customer_id, controlled);
-            nodes.push(CorporateTreeNode {
-                customer: Reference::new(row.related_customer_id, ""),
-                parent_id: Some(row.customer_id),
-                depth,
-                share_bp: share,
-                controlled_bp: controlled,
-            });
+            level.push(row.related_customer_id);
+            nodes.push(node(row.related_customer_id, Some(row.customer_id), depth, share));
         }
-        level = next;
     }
     Ok((nodes, false))
 }
@@ -132,8 +130,4 @@ fn held(conn: &mut Conn, by: &[CustomerId], kind: RelationType, today: Date) -> 
         .select(RelationRow::as_select())
         .load(&mut conn.db)?;
     Ok(rows.into_iter().filter(|row| row.holds_on(today)).collect())
-}
-
-fn product(one: BasisPoints, other: BasisPoints) -> BasisPoints {
-    BasisPoints(i32::try_from(i64::from(one.0) * i64::from(other.0) / 10_000).unwrap_or(0))
 }

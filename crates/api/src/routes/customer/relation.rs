@@ -1,17 +1,20 @@
 //! `/v1/customers/{customer_id}/relations`
 
 use actix_web::{get, post, web::Data};
+use kehu_account_link::combined::{self, GroupTotals};
 use kehu_customer::{
     Customer, CustomerId,
+    graph::{self, RelationGraph, RelationGraphQuery},
     relation::{self, NewRelation, Relation, RelationEnd, RelationFilter, RelationId},
-    tree::{self, CorporateTree},
+    tree::{self, CorporateTreeNode},
 };
-use kehu_kernel::{Page, PageParams, Store};
-
+use kehu_kernel::{Error, Page, PageParams, Reference, Store};
+use serde::Serialize;
+use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::{
-    extract::{Caller, IfMatch, IfMatchHeader, Json, ListQuery, Path, Path2},
+    extract::{Caller, IfMatch, IfMatchHeader, Json, ListQuery, Path, Path2, Query},
     reply::{Answer, Reply},
 };
 
@@ -21,6 +24,7 @@ pub fn configure(config: &mut ServiceConfig<'_>) {
         .service(list_customer_relations)
         .service(create_customer_relation)
         .service(end_customer_relation)
+        .service(get_relation_graph)
         .service(get_corporate_tree);
 }
 
@@ -73,14 +77,64 @@ async fn end_customer_relation(
     Ok(Reply::versioned(ended.version, ended))
 }
 
+/// Get the graph of relations
+///
+/// Who is around a customer, up to four relations away, and the relations among all of them on a day. Customers out of the
+/// caller's sight are left out, and with them whoever can be reached only through them. At most 500 customers, nearest first.
+#[utoipa::path(tag = "relations", params(("customer_id" = CustomerId, Path, description = "Id of the customer"), RelationGraphQuery),
+    responses((status = 200, description = "The graph", body = RelationGraph)), security(("bearer" = ["customer.read"])))]
+#[get("/{customer_id}/relation-graph")]
+async fn get_relation_graph(
+    caller: Caller,
+    store: Data<Store>,
+    id: Path<Customer>,
+    query: Query<RelationGraphQuery>,
+) -> Answer<RelationGraph> {
+    let found = store.read(move |conn| graph::around(conn, &caller, id.0, query.0)).await?;
+    Ok(Reply::ok(found))
+}
+
+/// The tree to which a company belongs, and what the group has with the bank.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct CorporateTree {
+    /// The company that was asked for.
+    pub customer_id: CustomerId,
+    /// The company at the top, as far as the bank knows.
+    pub ultimate_parent: Reference,
+    /// All companies of the tree, each after the one above it; at most 1,000.
+    #[schema(max_items = 1000)]
+    pub items: Vec<CorporateTreeNode>,
+    /// How many companies the tree has below the top, as far as it is shown.
+    #[schema(minimum = 0)]
+    pub subsidiary_count: i64,
+    /// Whether companies or holdings were left out because there are too many.
+    pub truncated: bool,
+    /// What the companies have with the bank together; null without `account.read` or the right to see amounts.
+    pub totals: Option<GroupTotals>,
+}
+
 /// Get a corporate tree
 ///
-/// The tree of companies to which an organisation belongs today: the ultimate parent, everything below it, and how much of
-/// each is held directly and controlled from the top.
+/// The tree of companies to which an organisation belongs today: the ultimate parent, everything below it, how much of
+/// each is held directly and controlled from the top through all chains of holdings, and what the companies within the caller's
+/// sight have with the bank together.
 #[utoipa::path(tag = "relations", params(("customer_id" = CustomerId, Path, description = "Id of the customer")),
     responses((status = 200, description = "The tree", body = CorporateTree), (status = 409, description = "No organisation")), security(("bearer" = ["customer.read"])))]
 #[get("/{customer_id}/corporate-tree")]
 async fn get_corporate_tree(caller: Caller, store: Data<Store>, id: Path<Customer>) -> Answer<CorporateTree> {
-    let found = store.read(move |conn| tree::of(conn, &caller, id.0)).await?;
+    let found = store
+        .read(move |conn| {
+            let tree = tree::of(conn, &caller, id.0)?;
+            let companies: Vec<CustomerId> = tree.nodes.iter().map(|node| node.customer.id.cast()).collect();
+            Ok(CorporateTree {
+                customer_id: tree.customer_id,
+                ultimate_parent: tree.ultimate_parent,
+                subsidiary_count: i64::try_from(companies.len()).map_err(Error::internal)? - 1,
+                items: tree.nodes,
+                truncated: tree.truncated,
+                totals: combined::totals(conn, &caller, &companies)?,
+            })
+        })
+        .await?;
     Ok(Reply::ok(found))
 }
