@@ -14,6 +14,7 @@ pub mod identity;
 pub mod index;
 pub mod list;
 pub mod lookup;
+pub mod matching;
 pub mod number;
 mod ownership;
 pub mod past;

@@ -1,0 +1,91 @@
+//! At which level two values agree, by kind.
+
+mod address;
+mod company;
+mod date;
+mod number;
+mod person;
+mod text;
+
+use super::{
+    Kind, Model, Record,
+    kind::{MISSING, part},
+    model::MAX_FIELDS,
+    record::{Value, Values},
+};
+
+/// The level of each field, in the model's order.
+pub type Levels = [u8; MAX_FIELDS];
+
+/// At which level two values of a kind agree.
+pub(super) fn level(kind: Kind, left: Value<'_>, right: Value<'_>) -> u8 {
+    match kind {
+        Kind::FullName => person::whole(left, right),
+        Kind::GivenName | Kind::FamilyName => person::part(left, right),
+        Kind::CompanyName => company::level(left, right),
+        Kind::Date => date::level(left.latin, right.latin),
+        Kind::Email => number::email(left.latin, right.latin),
+        Kind::IdentityNumber => number::identity(left.latin, right.latin),
+        Kind::Phone => number::phone(left.latin, right.latin),
+        Kind::HouseNumber | Kind::Postcode => number::code(left.latin, right.latin),
+        Kind::Street => address::street(left.latin, right.latin),
+        Kind::Locality | Kind::Text => address::place(left.latin, right.latin),
+        Kind::Region | Kind::Category => address::category(left.latin, right.latin),
+    }
+}
+
+/// The best level of any two values, and those values.
+pub(super) fn best<'a>(kind: Kind, left: Values<'a>, right: Values<'a>) -> (u8, Value<'a>, Value<'a>) {
+    let mut found = (MISSING, Value::default(), Value::default());
+    for one in left {
+        for other in right {
+            let level = level(kind, one, other);
+            if found.0 == MISSING || level < found.0 {
+                found = (level, one, other);
+            }
+        }
+    }
+    found
+}
+
+/// The level of every field, and for each field the values that agreed best.
+pub(super) fn compare<'a>(model: &Model, left: &'a Record, right: &'a Record, mut seen: impl FnMut(usize, u8, Value<'a>, Value<'a>) -> bool) {
+    let swapped = model.name_parts().map(|parts| (parts, names(parts, left, right)));
+    for (index, ((field, one), other)) in model.fields().iter().zip(left.fields()).zip(right.fields()).enumerate() {
+        let (level, one, other) = match &swapped {
+            Some(((given, _), (found, _))) if *given == index => *found,
+            Some(((_, family), (_, found))) if *family == index => *found,
+            _ => best(field.kind, one, other),
+        };
+        if !seen(index, level, one, other) {
+            return;
+        }
+    }
+}
+
+type Found<'a> = (u8, Value<'a>, Value<'a>);
+
+/// Given and family name, straight or across, whichever agrees better.
+fn names<'a>((given, family): (usize, usize), left: &'a Record, right: &'a Record) -> (Found<'a>, Found<'a>) {
+    let (left_given, left_family) = (left.values(given), left.values(family));
+    let (right_given, right_family) = (right.values(given), right.values(family));
+    let straight = (best(Kind::GivenName, left_given, right_given), best(Kind::FamilyName, left_family, right_family));
+    let disagree = |level: u8| level == MISSING || level >= part::ALIKE;
+    if !(disagree(straight.0.0) && disagree(straight.1.0)) {
+        return straight;
+    }
+    let across = (best(Kind::GivenName, left_given, right_family), best(Kind::FamilyName, left_family, right_given));
+    let level = |found: Found<'a>, straight: Found<'a>| match person::across(found.0) {
+        Some(level) => (level, found.1, found.2),
+        // A name that the other record does not have on the other side says nothing.
+        None if found.0 == MISSING => (MISSING, found.1, found.2),
+        None => straight,
+    };
+    if person::across(across.0.0).is_none() && person::across(across.1.0).is_none() {
+        return straight;
+    }
+    if disagree(across.0.0) && across.0.0 != MISSING || disagree(across.1.0) && across.1.0 != MISSING {
+        return straight;
+    }
+    (level(across.0, straight.0), level(across.1, straight.1))
+}

@@ -1,0 +1,41 @@
+//! Which records are one and the same customer.
+//!
+//! The engine is pure: it knows neither database nor API. A [`Model`] names the fields and their [`Kind`]s;
+//! [`Record::prepare`] writes values alike and packs them; [`blocking::keys`] gives the keys by which candidates are
+//! found, the same for a batch and for one new record; [`estimate`] learns [`Parameters`] without known answers;
+//! [`score`] (or a [`Scorer`] for many pairs) says how probable it is that two records are one, and why;
+//! [`batch`] does so for all pairs with a common key and [`components`] makes groups of the pairs.
+//!
+//! A score depends on the two records and the parameters alone, and candidates on the keys that at most
+//! [`blocking::CAP`] records share. A batch and the match of a single record therefore agree.
+
+mod batch;
+pub mod blocking;
+mod compare;
+mod component;
+mod estimate;
+mod index;
+mod mapping;
+mod measure;
+mod kind;
+mod legal_form;
+mod model;
+mod nickname;
+mod normal;
+mod parameters;
+mod record;
+mod score;
+mod term_counts;
+
+pub use batch::{Batch, Pair, batch};
+pub use blocking::Salt;
+pub use component::{closure, components};
+pub use estimate::estimate;
+pub use index::Index;
+pub use mapping::{Columns, Loaded, MappedField, Mapping, NamePairs, Truth};
+pub use measure::Accuracy;
+pub use kind::{Kind, Level};
+pub use model::{Field, MAX_FIELDS, Model};
+pub use parameters::{FieldParameters, Parameters, Terms, TrainedOn};
+pub use record::Record;
+pub use score::{Score, Scorer, Step, probability, score, weight_of};
