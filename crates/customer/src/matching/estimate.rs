@@ -67,8 +67,9 @@ impl<'a> Estimation<'a> {
         let (pairs, scale) = candidates(records, index, &mut random);
         let drawn = random_pairs(records.len(), &mut random);
         let plain = Parameters::default_for(model);
+        let scorer = Scorer::new(model, &plain);
         let row = |(left, right): (u32, u32)| {
-            let (levels, terms) = levels(&Scorer::new(model, &plain), records, left, right);
+            let (levels, terms) = levels(&scorer, records, left, right);
             Row { left, right, levels, terms }
         };
         Self {
