@@ -2,7 +2,11 @@
 
 use rayon::prelude::*;
 
-use super::{Index, Model, Parameters, Record, index::{large, small}, score::{Scorer, probability, weight_of}};
+use super::{
+    Index, Model, Parameters, Record,
+    index::{large, small},
+    score::{Scorer, probability, weight_of},
+};
 
 /// Two records that are probably one customer, by their positions.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -30,7 +34,10 @@ pub struct Batch {
 pub fn batch(model: &Model, parameters: &Parameters, records: &[Record], index: &Index, least: f64) -> Batch {
     let scorer = Scorer::new(model, parameters);
     let floor = weight_of(least);
-    let chunks: Vec<Batch> = (0..small(records.len()).div_ceil(CHUNK)).into_par_iter().map(|chunk| one(&scorer, records, index, floor, chunk)).collect();
+    let chunks: Vec<Batch> = (0..small(records.len()).div_ceil(CHUNK))
+        .into_par_iter()
+        .map(|chunk| one(&scorer, records, index, floor, chunk))
+        .collect();
     let mut all = Batch::default();
     for mut chunk in chunks {
         all.candidates += chunk.candidates;

@@ -27,10 +27,10 @@ impl Salt {
     }
 }
 
-/// What keys are made of; the number is part of the hash and never changes its meaning.
+/// What keys are made of.
 #[derive(Clone, Copy)]
 enum Slot {
-    Identity = 1,
+    Identity,
     IdentityEnd,
     Phone,
     Email,
@@ -92,6 +92,7 @@ impl Keys<'_> {
 }
 
 impl Slot {
+    /// Part of the hash: it never changes its meaning.
     const fn number(self) -> u8 {
         match self {
             Self::Identity => 1,
@@ -177,7 +178,11 @@ impl<'a> Parts<'a> {
 
 /// Two elements in every combination.
 fn pairs(words: &[Vec<u8>]) -> impl Iterator<Item = (&[u8], &[u8])> {
-    words.iter().enumerate().flat_map(|(at, one)| words.iter().skip(at + 1).map(move |other| if one < other { (one, other) } else { (other, one) })).map(|(one, other)| (one.as_slice(), other.as_slice()))
+    words
+        .iter()
+        .enumerate()
+        .flat_map(|(at, one)| words.iter().skip(at + 1).map(move |other| if one < other { (one, other) } else { (other, one) }))
+        .map(|(one, other)| (one.as_slice(), other.as_slice()))
 }
 
 fn numbers(parts: &Parts<'_>, keys: &mut Keys<'_>) {
@@ -288,7 +293,9 @@ fn code(word: &[u8]) -> Vec<u8> {
         }
     }
     // Short sounds alone would put too many names together.
-    if code.len() < 3 { code.extend(word.iter().rev().take(2)) }
+    if code.len() < 3 {
+        code.extend(word.iter().rev().take(2))
+    }
     code
 }
 
@@ -296,6 +303,7 @@ fn code(word: &[u8]) -> Vec<u8> {
 fn street(text: &[u8]) -> Vec<u8> {
     let words = || text.split(|byte| *byte == b' ').filter(|word| !word.is_empty());
     let number = words().find(|word| word.iter().any(u8::is_ascii_digit)).unwrap_or_default();
-    let longest = words().filter(|word| !word.iter().any(u8::is_ascii_digit)).max_by_key(|word| word.len()).map(code).unwrap_or_default();
+    let longest =
+        words().filter(|word| !word.iter().any(u8::is_ascii_digit)).max_by_key(|word| word.len()).map(code).unwrap_or_default();
     [number, b" ", &longest].concat()
 }

@@ -21,7 +21,9 @@ use super::{
 pub fn components(model: &Model, parameters: &Parameters, records: &[Record], pairs: &[Pair], least: f64) -> Vec<Vec<u32>> {
     let mut groups = Groups { scorer: Scorer::new(model, parameters), records, of: HashMap::new(), members: HashMap::new() };
     let mut ordered: Vec<&Pair> = pairs.iter().collect();
-    ordered.sort_by(|one, other| other.probability.total_cmp(&one.probability).then((one.left, one.right).cmp(&(other.left, other.right))));
+    ordered.sort_by(|one, other| {
+        other.probability.total_cmp(&one.probability).then((one.left, one.right).cmp(&(other.left, other.right)))
+    });
     for pair in ordered {
         groups.join(pair, weight_of(least));
     }
@@ -39,7 +41,10 @@ pub fn closure(model: &Model, parameters: &Parameters, records: &[Record], group
     for group in groups {
         for (at, left) in group.iter().enumerate() {
             for right in group.iter().skip(at + 1) {
-                let weight = records.get(large(*left)).zip(records.get(large(*right))).and_then(|(left, right)| scorer.weight(left, right, -1e9));
+                let weight = records
+                    .get(large(*left))
+                    .zip(records.get(large(*right)))
+                    .and_then(|(left, right)| scorer.weight(left, right, -1e9));
                 all.push(Pair { left: *left, right: *right, probability: probability(weight.unwrap_or(0.0)).max(0.5) });
             }
         }

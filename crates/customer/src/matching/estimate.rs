@@ -109,8 +109,11 @@ impl<'a> Estimation<'a> {
 
     /// How frequent values are, given how probable it is by now that pairs with the same value are one.
     fn learn_terms(&mut self, parameters: &mut Parameters, first: bool) {
-        let parts: Vec<f64> = if first { vec![0.0; self.candidates.len()] } else { self.probabilities(parameters, &self.candidates) };
-        for (index, (counts, (field, of))) in self.counts.iter().zip(parameters.fields.iter_mut().zip(self.model.fields())).enumerate() {
+        let parts: Vec<f64> =
+            if first { vec![0.0; self.candidates.len()] } else { self.probabilities(parameters, &self.candidates) };
+        for (index, (counts, (field, of))) in
+            self.counts.iter().zip(parameters.fields.iter_mut().zip(self.model.fields())).enumerate()
+        {
             let mut same = counts.clone_shape();
             for (row, part) in self.candidates.iter().zip(&parts) {
                 if row.levels.get(index) == Some(&EXACT)
@@ -132,7 +135,8 @@ impl<'a> Estimation<'a> {
         let parts = if first { vec![0.0; self.random.len()] } else { self.probabilities(parameters, &self.random) };
         for (index, (field, of)) in parameters.fields.iter_mut().zip(self.model.fields()).enumerate() {
             let believed = of.kind.levels().iter().map(|level| level.u);
-            let unlike = self.random.iter().zip(&parts).map(|(row, part)| (row.levels.get(index).copied().unwrap_or(MISSING), 1.0 - part));
+            let unlike =
+                self.random.iter().zip(&parts).map(|(row, part)| (row.levels.get(index).copied().unwrap_or(MISSING), 1.0 - part));
             shares(&mut field.u, believed, BELIEF_U, unlike);
         }
     }
@@ -142,7 +146,11 @@ impl<'a> Estimation<'a> {
         let parts = self.probabilities(parameters, &self.candidates);
         for (index, (field, of)) in parameters.fields.iter_mut().zip(self.model.fields()).enumerate() {
             let believed = of.kind.levels().iter().map(|level| level.m);
-            let alike = self.candidates.iter().zip(&parts).map(|(row, part)| (row.levels.get(index).copied().unwrap_or(MISSING), part * self.scale));
+            let alike = self
+                .candidates
+                .iter()
+                .zip(&parts)
+                .map(|(row, part)| (row.levels.get(index).copied().unwrap_or(MISSING), part * self.scale));
             shares(&mut field.m, believed, BELIEF_M, alike);
         }
         let pairs = count(self.records.len()) * (count(self.records.len()) - 1.0) / 2.0;

@@ -2,7 +2,10 @@
 
 use rayon::prelude::*;
 
-use super::{Model, Record, blocking::{CAP, Salt, keys}};
+use super::{
+    Model, Record,
+    blocking::{CAP, Salt, keys},
+};
 
 /// The blocks of many records: keys that two to [`CAP`] of them share.
 pub struct Index {

@@ -62,7 +62,6 @@ const MISSING_LEVEL: Level = level("missing", 1.0, 1.0);
 
 /// A part of a person's name.
 pub mod part {
-    #![expect(missing_docs, reason = "the table of levels names them")]
     pub const SWAPPED: u8 = 2;
     pub const ALIAS: u8 = 3;
     pub const NEAR: u8 = 4;
@@ -90,7 +89,6 @@ const PART: &[Level] = &[
 
 /// The whole name of a person.
 pub mod whole {
-    #![expect(missing_docs, reason = "the table of levels names them")]
     pub const REORDERED: u8 = 2;
     pub const ALIAS: u8 = 3;
     pub const NEAR: u8 = 4;
@@ -114,7 +112,6 @@ const WHOLE: &[Level] = &[
 
 /// The name of a company.
 pub mod company {
-    #![expect(missing_docs, reason = "the table of levels names them")]
     pub const NEAR: u8 = 2;
     pub const SUBSET: u8 = 3;
     pub const ACRONYM: u8 = 4;
@@ -134,7 +131,6 @@ const COMPANY: &[Level] = &[
 
 /// A date.
 pub mod date {
-    #![expect(missing_docs, reason = "the table of levels names them")]
     pub const TRANSPOSED: u8 = 2;
     pub const ONE_DIGIT: u8 = 3;
     pub const TWO_PARTS: u8 = 4;
@@ -158,7 +154,6 @@ const DATE: &[Level] = &[
 
 /// E-mail addresses.
 pub mod email {
-    #![expect(missing_docs, reason = "the table of levels names them")]
     pub const NEAR: u8 = 2;
     pub const LOCAL: u8 = 3;
     pub const LOCAL_NEAR: u8 = 4;
@@ -178,7 +173,6 @@ const EMAIL: &[Level] = &[
 
 /// Everything else: identity numbers, phones, places, codes.
 pub mod plain {
-    #![expect(missing_docs, reason = "the table of levels names them")]
     pub const ONE_ERROR: u8 = 2;
     pub const TWO_ERRORS: u8 = 3;
     pub const ALIKE: u8 = 4;

@@ -5,12 +5,32 @@ const FORMS: &str = include_str!("legal_forms.txt");
 
 /// Chinese legal forms, the longest first.
 const SUFFIXES: &[&str] = &[
-    "集团股份有限责任公司", "集团股份有限公司", "集团有限责任公司", "集团有限公司", "控股股份有限公司", "控股有限公司", "股份有限责任公司", "股份有限公司", "有限责任公司", "特殊普通合伙",
-    "普通合伙", "有限合伙", "有限公司", "股份公司", "个人独资企业", "集团公司", "总公司", "分公司", "公司", "株式会社", "合同会社",
+    "集团股份有限责任公司",
+    "集团股份有限公司",
+    "集团有限责任公司",
+    "集团有限公司",
+    "控股股份有限公司",
+    "控股有限公司",
+    "股份有限责任公司",
+    "股份有限公司",
+    "有限责任公司",
+    "特殊普通合伙",
+    "普通合伙",
+    "有限合伙",
+    "有限公司",
+    "股份公司",
+    "个人独资企业",
+    "集团公司",
+    "总公司",
+    "分公司",
+    "公司",
+    "株式会社",
+    "合同会社",
 ];
 
 static WORDS: std::sync::LazyLock<Vec<Vec<&'static str>>> = std::sync::LazyLock::new(|| {
-    let mut forms: Vec<Vec<&str>> = FORMS.lines().filter(|line| !line.starts_with('#')).map(|line| line.split_whitespace().collect()).collect();
+    let mut forms: Vec<Vec<&str>> =
+        FORMS.lines().filter(|line| !line.starts_with('#')).map(|line| line.split_whitespace().collect()).collect();
     forms.retain(|form| !form.is_empty());
     forms.sort_by_key(|form| std::cmp::Reverse(form.len()));
     forms

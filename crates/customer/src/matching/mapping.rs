@@ -119,13 +119,17 @@ impl Mapping {
         let position = |name: &str| position(&headers, name);
         let id = self.id.as_deref().map(position).transpose()?;
         let truth_at = truth.map(position).transpose()?;
-        let columns: Vec<Vec<Vec<usize>>> = self.fields.iter().map(|field| field.positions(&headers)).collect::<Result<_, _>>()?;
+        let columns: Vec<Vec<Vec<usize>>> =
+            self.fields.iter().map(|field| field.positions(&headers)).collect::<Result<_, _>>()?;
         let number = loaded.files.last().map_or(0, |last| last.saturating_add(1));
         let mut row = csv::StringRecord::new();
         while reader.read_record(&mut row).map_err(|error| error.to_string())? {
-            let values: Vec<Vec<String>> = columns.iter().map(|values| values.iter().map(|at| join(&row, at)).collect()).collect();
+            let values: Vec<Vec<String>> =
+                columns.iter().map(|values| values.iter().map(|at| join(&row, at)).collect()).collect();
             loaded.records.push(Record::prepare(model, &values));
-            loaded.ids.push(id.and_then(|at| row.get(at)).map_or_else(|| loaded.ids.len().to_string(), |id| id.trim().to_owned()));
+            loaded
+                .ids
+                .push(id.and_then(|at| row.get(at)).map_or_else(|| loaded.ids.len().to_string(), |id| id.trim().to_owned()));
             loaded.files.push(number);
             if let (Some(at), Some(name)) = (truth_at, truth) {
                 let cluster = self.cluster(name, row.get(at).unwrap_or_default());
@@ -144,7 +148,10 @@ impl Mapping {
 
     fn cluster(&self, column: &str, text: &str) -> String {
         let cut = self.truth.as_ref().filter(|truth| truth.column == column).and_then(|truth| truth.parts.zip(truth.separator));
-        cut.map_or_else(|| text.to_owned(), |(parts, separator)| text.split(separator).take(parts).collect::<Vec<_>>().join("\u{1f}"))
+        cut.map_or_else(
+            || text.to_owned(),
+            |(parts, separator)| text.split(separator).take(parts).collect::<Vec<_>>().join("\u{1f}"),
+        )
     }
 }
 
@@ -159,7 +166,10 @@ impl MappedField {
 }
 
 fn position(headers: &csv::StringRecord, name: &str) -> Result<usize, String> {
-    headers.iter().position(|header| header.trim_start_matches('\u{feff}').trim() == name).ok_or_else(|| format!("there is no column {name}"))
+    headers
+        .iter()
+        .position(|header| header.trim_start_matches('\u{feff}').trim() == name)
+        .ok_or_else(|| format!("there is no column {name}"))
 }
 
 fn join(row: &csv::StringRecord, columns: &[usize]) -> String {

@@ -19,7 +19,9 @@ impl Accuracy {
     /// From counts: found and true, found, true.
     #[must_use]
     pub fn of(right: usize, found: usize, truly: usize) -> Self {
-        let share = |part: usize, whole: usize| if whole == 0 { 0.0 } else { super::estimate::count(part) / super::estimate::count(whole) };
+        let share = |part: usize, whole: usize| {
+            if whole == 0 { 0.0 } else { super::estimate::count(part) / super::estimate::count(whole) }
+        };
         let (precision, recall) = (share(right, found), share(right, truly));
         let f1 = if precision + recall > 0.0 { 2.0 * precision * recall / (precision + recall) } else { 0.0 };
         Self { precision, recall, f1 }
@@ -35,7 +37,11 @@ impl Accuracy {
             clusters.entry(*cluster).or_default().push(record);
         }
         let within = |members: &Vec<usize>| {
-            members.iter().enumerate().map(|(at, one)| members.iter().skip(at + 1).filter(|other| differ(*one, **other)).count()).sum::<usize>()
+            members
+                .iter()
+                .enumerate()
+                .map(|(at, one)| members.iter().skip(at + 1).filter(|other| differ(*one, **other)).count())
+                .sum::<usize>()
         };
         let truly = clusters.values().map(within).sum();
         let found: HashSet<(u32, u32)> = pairs.iter().map(|pair| (pair.left, pair.right)).collect();

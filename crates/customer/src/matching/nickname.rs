@@ -1,9 +1,6 @@
 //! Short and familiar forms of given names.
 
-use std::{
-    collections::HashMap,
-    sync::LazyLock,
-};
+use std::{collections::HashMap, sync::LazyLock};
 
 /// One formal name a line, followed by its other forms.
 const TABLE: &str = include_str!("nicknames.txt");
@@ -19,8 +16,9 @@ static FORMS: LazyLock<HashMap<&'static [u8], Vec<u16>>> = LazyLock::new(|| {
 });
 
 /// Formal names of every line, to block by.
-static ROOTS: LazyLock<Vec<&'static str>> =
-    LazyLock::new(|| TABLE.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split_whitespace().next()).collect());
+static ROOTS: LazyLock<Vec<&'static str>> = LazyLock::new(|| {
+    TABLE.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split_whitespace().next()).collect()
+});
 
 /// Whether both are forms of one name.
 pub(super) fn same(left: &[u8], right: &[u8]) -> bool {

@@ -16,8 +16,37 @@ const COMPOUND_SURNAMES: &str = "欧阳 太史 端木 上官 司马 东方 独�
 
 /// Words before a name that are no part of it.
 const TITLES: &[&str] = &[
-    "mr", "mrs", "ms", "miss", "mister", "dr", "prof", "professor", "sir", "madam", "madame", "herr", "frau", "dipl", "ing", "mag",
-    "monsieur", "mme", "mlle", "senor", "senora", "sr", "sra", "dott", "hon", "rev", "jr", "president", "prasident", "pan", "pani",
+    "mr",
+    "mrs",
+    "ms",
+    "miss",
+    "mister",
+    "dr",
+    "prof",
+    "professor",
+    "sir",
+    "madam",
+    "madame",
+    "herr",
+    "frau",
+    "dipl",
+    "ing",
+    "mag",
+    "monsieur",
+    "mme",
+    "mlle",
+    "senor",
+    "senora",
+    "sr",
+    "sra",
+    "dott",
+    "hon",
+    "rev",
+    "jr",
+    "president",
+    "prasident",
+    "pan",
+    "pani",
 ];
 
 /// Compatibility forms folded, lower case, simplified characters.
@@ -167,5 +196,9 @@ pub(super) fn dense(text: &str) -> String {
 
 /// An e-mail address in lower case, without blanks.
 pub(super) fn email(text: &str) -> String {
-    folded(text).chars().filter(|c| !c.is_whitespace()).flat_map(|c| if c.is_ascii() { vec![c] } else { any_ascii_char(c).chars().collect() }).collect()
+    folded(text)
+        .chars()
+        .filter(|c| !c.is_whitespace())
+        .flat_map(|c| if c.is_ascii() { vec![c] } else { any_ascii_char(c).chars().collect() })
+        .collect()
 }

@@ -1,6 +1,9 @@
 //! What was learned from the data: how often levels occur, and how frequent values are.
 
-use std::{collections::HashMap, hash::Hasher};
+use std::{
+    collections::{BTreeMap, HashMap},
+    hash::Hasher,
+};
 
 use serde::{Deserialize, Serialize};
 use siphasher::sip::SipHasher13;
@@ -53,9 +56,14 @@ pub struct FieldParameters {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Terms {
     /// Values that are not rare, as hashes, each with the probability that another customer has it.
+    #[serde(serialize_with = "in_order")]
     pub frequent: HashMap<u64, f32>,
     /// The probability for all others.
     pub rare: f32,
+}
+
+fn in_order<S: serde::Serializer>(terms: &HashMap<u64, f32>, serializer: S) -> Result<S::Ok, S::Error> {
+    terms.iter().collect::<BTreeMap<_, _>>().serialize(serializer)
 }
 
 impl Terms {
@@ -75,11 +83,7 @@ impl Parameters {
             u: levels.iter().map(|level| level.u).collect(),
             terms: None,
         };
-        Self {
-            fields: model.fields().iter().map(|of| field(of.kind.levels())).collect(),
-            prior: 1e-6,
-            trained_on: None,
-        }
+        Self { fields: model.fields().iter().map(|of| field(of.kind.levels())).collect(), prior: 1e-6, trained_on: None }
     }
 
     /// Whether these are parameters of the model.
@@ -87,9 +91,14 @@ impl Parameters {
     pub fn fit(&self, model: &Model) -> bool {
         let fits = |(of, field): (&super::Field, &FieldParameters)| {
             let levels = of.kind.levels().len();
-            field.m.len() == levels && field.u.len() == levels && field.m.iter().chain(&field.u).all(|share| *share > 0.0 && *share <= 1.0)
+            field.m.len() == levels
+                && field.u.len() == levels
+                && field.m.iter().chain(&field.u).all(|share| *share > 0.0 && *share <= 1.0)
         };
-        self.fields.len() == model.fields().len() && model.fields().iter().zip(&self.fields).all(fits) && self.prior > 0.0 && self.prior < 1.0
+        self.fields.len() == model.fields().len()
+            && model.fields().iter().zip(&self.fields).all(fits)
+            && self.prior > 0.0
+            && self.prior < 1.0
     }
 }
 

@@ -62,7 +62,13 @@ impl<'a> Scorer<'a> {
     #[must_use]
     pub fn new(model: &'a Model, parameters: &'a Parameters) -> Self {
         let weights = |(of, field): (&super::Field, &'a super::FieldParameters)| Weights {
-            levels: field.m.iter().zip(&field.u).enumerate().map(|(level, (m, u))| if level == 0 { 0.0 } else { (m / u).log2() }).collect(),
+            levels: field
+                .m
+                .iter()
+                .zip(&field.u)
+                .enumerate()
+                .map(|(level, (m, u))| if level == 0 { 0.0 } else { (m / u).log2() })
+                .collect(),
             u_exact: field.u.get(usize::from(EXACT)).copied().unwrap_or(1.0),
             many: of.kind.has_many_terms(),
             terms: field.terms.as_ref(),

@@ -56,18 +56,23 @@ impl TermCounts {
                 rare_records += number;
             }
         }
-        let others: Vec<f64> = pairs.iter().zip(&same.0).map(|(all, same)| if *all > 0.0 { (1.0 - same / all).max(0.0) } else { 1.0 }).collect();
+        let others: Vec<f64> =
+            pairs.iter().zip(&same.0).map(|(all, same)| if *all > 0.0 { (1.0 - same / all).max(0.0) } else { 1.0 }).collect();
         let all = count(records);
         let rare_pairs = pairs.first().copied().unwrap_or(0.0) * others.first().copied().unwrap_or(1.0);
         let rare = (2.0 * rare_pairs + 1.0) / ((rare_records + 1.0) * all);
-        let mut frequent: Vec<(u64, u32)> = self.counts.iter().filter(|(_, records)| class(**records) > 0).map(|(term, records)| (*term, *records)).collect();
+        let mut frequent: Vec<(u64, u32)> =
+            self.counts.iter().filter(|(_, records)| class(**records) > 0).map(|(term, records)| (*term, *records)).collect();
         frequent.sort_unstable_by_key(|(term, records)| (std::cmp::Reverse(*records), *term));
         frequent.truncate(MAX_TERMS);
         let probability = |records: u32| {
             let others = others.get(class(records)).copied().unwrap_or(1.0);
             (((f64::from(records) - 1.0) * others + 0.1) / all).clamp(rare.min(1.0), 1.0)
         };
-        Terms { frequent: frequent.into_iter().map(|(term, records)| (term, single(probability(records)))).collect(), rare: single(rare.min(1.0)) }
+        Terms {
+            frequent: frequent.into_iter().map(|(term, records)| (term, single(probability(records)))).collect(),
+            rare: single(rare.min(1.0)),
+        }
     }
 }
 

@@ -1,7 +1,10 @@
 //! Names of companies, without their legal form.
 
 use super::{
-    super::{kind::{EXACT, company::*}, record::Value},
+    super::{
+        kind::{EXACT, company::*},
+        record::Value,
+    },
     text::{edits, likeness, same_letters, words},
 };
 
@@ -41,7 +44,7 @@ fn native(left: Value<'_>, right: Value<'_>) -> u8 {
         SUBSET
     } else if shorter >= 2 && short.iter().all(|c| long.contains(c)) {
         ACRONYM
-    } else if short.iter().filter(|c| long.contains(c)).count() * 2 >= shorter + 1 {
+    } else if short.iter().filter(|c| long.contains(c)).count() * 2 > shorter {
         ALIKE
     } else {
         DIFFERENT
@@ -53,7 +56,9 @@ fn aligned(left: &[u8], right: &[u8]) -> (usize, usize, usize) {
     let mut rest: Vec<&[u8]> = words(right).collect();
     let (mut alone, mut matched) = (0, 0);
     for word in words(left) {
-        let like = |other: &&[u8]| word == *other || word.len().min(other.len()) >= 4 && edits(word, other, 1 + word.len() / 8).is_some();
+        let like = |other: &&[u8]| {
+            word == *other || word.len().min(other.len()) >= 4 && edits(word, other, 1 + word.len() / 8).is_some()
+        };
         if let Some(at) = rest.iter().position(|other| word == *other).or_else(|| rest.iter().position(like)) {
             rest.swap_remove(at);
             matched += 1;
@@ -67,6 +72,7 @@ fn aligned(left: &[u8], right: &[u8]) -> (usize, usize, usize) {
 /// Whether one is made of the initials of the other.
 fn acronym(short: &[u8], long: &[u8]) -> bool {
     let initials: Vec<u8> = words(long).filter_map(|word| word.first().copied()).collect();
-    let without_small = words(long).filter(|word| !matches!(*word, b"of" | b"and" | b"for" | b"the")).filter_map(|word| word.first().copied());
+    let without_small =
+        words(long).filter(|word| !matches!(*word, b"of" | b"and" | b"for" | b"the")).filter_map(|word| word.first().copied());
     short.len() >= 2 && (short == initials.as_slice() || short.iter().copied().eq(without_small))
 }

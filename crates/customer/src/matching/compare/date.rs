@@ -1,6 +1,9 @@
 //! Dates as eight digits, year first.
 
-use super::{super::kind::{EXACT, date::*}, text::edits};
+use super::{
+    super::kind::{EXACT, date::*},
+    text::edits,
+};
 
 struct Parts {
     year: i32,

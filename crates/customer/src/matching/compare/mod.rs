@@ -49,7 +49,12 @@ pub(super) fn best<'a>(kind: Kind, left: Values<'a>, right: Values<'a>) -> (u8, 
 }
 
 /// The level of every field, and for each field the values that agreed best.
-pub(super) fn compare<'a>(model: &Model, left: &'a Record, right: &'a Record, mut seen: impl FnMut(usize, u8, Value<'a>, Value<'a>) -> bool) {
+pub(super) fn compare<'a>(
+    model: &Model,
+    left: &'a Record,
+    right: &'a Record,
+    mut seen: impl FnMut(usize, u8, Value<'a>, Value<'a>) -> bool,
+) {
     let swapped = model.name_parts().map(|parts| (parts, names(parts, left, right)));
     for (index, ((field, one), other)) in model.fields().iter().zip(left.fields()).zip(right.fields()).enumerate() {
         let (level, one, other) = match &swapped {

@@ -61,7 +61,11 @@ pub(super) fn email(left: &[u8], right: &[u8]) -> u8 {
     if likeness(left, right, 0.8) > 0.0 {
         let (one, other) = (split(left), split(right));
         if one.1 != other.1 || likeness(one.0, other.0, 0.7) > 0.0 {
-            return if one.0 == other.0 && one.1 != other.1 && likeness(one.1, other.1, 0.7) == 0.0 { mail::LOCAL } else { mail::NEAR };
+            return if one.0 == other.0 && one.1 != other.1 && likeness(one.1, other.1, 0.7) == 0.0 {
+                mail::LOCAL
+            } else {
+                mail::NEAR
+            };
         }
     }
     let (one, other) = (split(left), split(right));

@@ -1,7 +1,11 @@
 //! Names of persons.
 
 use super::{
-    super::{kind::{EXACT, part::*, whole}, nickname, normal, record::Value},
+    super::{
+        kind::{EXACT, part::*, whole},
+        nickname, normal,
+        record::Value,
+    },
     text::{edits, jaro, same_letters, shuffled, words},
 };
 
@@ -132,15 +136,30 @@ fn align(left: &[u8], right: &[u8]) -> Alignment {
     let mut rest: Vec<&[u8]> = words(right).collect();
     let mut open: Vec<&[u8]> = Vec::new();
     let mut found = Alignment::default();
-    let mut take = |rest: &mut Vec<&[u8]>, word: &[u8], like: fn(&[u8], &[u8]) -> bool| {
+    let take = |rest: &mut Vec<&[u8]>, word: &[u8], like: fn(&[u8], &[u8]) -> bool| {
         rest.iter().position(|other| like(word, other)).map(|at| rest.remove(at)).is_some()
     };
     for word in words(left) {
         if take(&mut rest, word, |one, other| one == other) { found.same += 1 } else { open.push(word) }
     }
-    open.retain(|word| !(take(&mut rest, word, nickname::same) && { found.alias += 1; true }));
-    open.retain(|word| !(take(&mut rest, word, near) && { found.near += 1; true }));
-    open.retain(|word| !(take(&mut rest, word, initial) && { found.initial += 1; true }));
+    open.retain(|word| {
+        !(take(&mut rest, word, nickname::same) && {
+            found.alias += 1;
+            true
+        })
+    });
+    open.retain(|word| {
+        !(take(&mut rest, word, near) && {
+            found.near += 1;
+            true
+        })
+    });
+    open.retain(|word| {
+        !(take(&mut rest, word, initial) && {
+            found.initial += 1;
+            true
+        })
+    });
     found.alone_left = open.len();
     found.alone_right = rest.len();
     found
@@ -148,7 +167,9 @@ fn align(left: &[u8], right: &[u8]) -> Alignment {
 
 fn near(one: &[u8], other: &[u8]) -> bool {
     let shorter = one.len().min(other.len());
-    shorter >= 3 && edits(one, other, 1).is_some() || shorter >= 6 && edits(one, other, 2).is_some() || shorter >= 5 && shuffled(one, other)
+    shorter >= 3 && edits(one, other, 1).is_some()
+        || shorter >= 6 && edits(one, other, 2).is_some()
+        || shorter >= 5 && shuffled(one, other)
 }
 
 fn initial(one: &[u8], other: &[u8]) -> bool {
