@@ -13,6 +13,7 @@ mod client;
 mod customer;
 mod customer_feed;
 mod customer_identity;
+mod customer_privacy;
 mod customer_relation;
 mod customer_view;
 mod demo;

@@ -73,6 +73,9 @@ async fn rotation_reaches_every_sealed_column(app: App) {
         "opened_on": "2020-01-01", "currency": "CNY", "card": { "kind": "gold", "number": "4000123412341234" } });
     admin.post("/v1/accounts", card).await.expect(200);
     crate::import::one_rejected_row(&app).await;
+    let officer = app.role("privacy_officer").with("X-Purpose", "request of the customer");
+    officer.post(&path(&customer, "/privacy/export"), json!({})).await.expect(202);
+    app.run_jobs();
     let before: Vec<Vec<(kehu_kernel::AnyId, String)>> = kehu_api::sealed::columns()
         .into_iter()
         .map(|column| {

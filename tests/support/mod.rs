@@ -3,6 +3,7 @@
 pub mod bank;
 pub mod client;
 pub mod customers;
+pub mod filler;
 pub mod ledger;
 pub mod postgres;
 pub mod process;

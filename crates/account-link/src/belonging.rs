@@ -21,8 +21,9 @@ pub const BELONGINGS: &[Belonging] = &[Belonging::new("account_links", "customer
                OR x.valid_from = r.valid_from))",
         ),
     }))
-    .on_export(OnExport::Rows { section: "account_links", without: &["content_hash"] })
-    .on_erasure(OnErasure::Kept("The bank must keep who held an account; an ended link names only the tombstone."))
+    .on_export(OnExport::Read { section: "account_links", read: crate::privacy::links })
+    // The bank must keep who held an account; an ended link names only the tombstone.
+    .on_erasure(OnErasure::Scrubbed(&[("evidence", "NULL"), ("closed_reason", "NULL")]))
     .blocked_by(&[Block {
         when: "r.valid_to IS NULL OR r.valid_to > {today}",
         code: "open_account_link",

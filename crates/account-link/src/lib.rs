@@ -11,6 +11,7 @@ pub mod link;
 pub mod lookup;
 pub mod number;
 pub mod portfolio;
+mod privacy;
 pub mod product;
 pub mod report;
 pub mod scope;

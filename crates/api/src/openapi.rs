@@ -32,6 +32,7 @@ use crate::{extract::IfMatchHeader, problem::Problem};
         (name = "identities", description = "Identity documents of customers: numbers encrypted, shown masked."),
         (name = "contact-points", description = "How customers are reached: phones, e-mail and postal addresses."),
         (name = "relations", description = "Relations between customers, and corporate trees."),
+        (name = "privacy", description = "All that is held about a customer, handed out or erased; legal holds."),
         (name = "products", description = "Products of the bank, with rates that hold from a day on."),
         (name = "accounts", description = "Accounts as the bank's systems know them: balances, statements, who holds them."),
         (name = "account-links", description = "Who is what to which account, from when until when."),
@@ -425,7 +426,7 @@ fn add_components(document: &mut Value) {
     for (name, status, description, code) in PROBLEMS {
         let example = json!({
             "type": format!("urn:kehu:problem:{code}"), "title": description, "status": status, "detail": null,
-            "instance": "/v1/branches", "code": code, "errors": [], "request_id": "0b9c5f2e7a", "current_version": null,
+            "instance": "/v1/branches", "code": code, "errors": [], "request_id": "0b9c5f2e7a", "current_version": null, "obstacles": null,
         });
         let mut response = json!({
             "description": description,

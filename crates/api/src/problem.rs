@@ -10,7 +10,7 @@ use actix_web::{
     },
     middleware::Next,
 };
-use kehu_kernel::{Error, FieldError};
+use kehu_kernel::{Error, FieldError, error::Obstacle};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -46,6 +46,9 @@ pub struct Problem {
     pub request_id: Option<String>,
     /// The present version of a record whose precondition failed.
     pub current_version: Option<i64>,
+    /// The records that stand in the way, of codes such as `erasure_refused`; null for other problems.
+    #[schema(max_items = 1000)]
+    pub obstacles: Option<Vec<Obstacle>>,
     /// Seconds until another try makes sense.
     #[serde(skip)]
     pub retry_after: Option<u32>,
@@ -93,6 +96,7 @@ impl Problem {
             errors: Vec::new(),
             request_id: None,
             current_version: None,
+            obstacles: None,
             retry_after: None,
             allow: None,
         }
@@ -151,6 +155,9 @@ impl From<Error> for Problem {
         match error {
             Error::NotFound => Self::new(StatusCode::NOT_FOUND),
             Error::Conflict { code, detail } => Self::new(StatusCode::CONFLICT).code(code).detail(detail),
+            Error::Refused { code, detail, obstacles } => {
+                Self { obstacles: Some(obstacles), ..Self::new(StatusCode::CONFLICT).code(code).detail(detail) }
+            }
             Error::Invalid(errors) => {
                 let unreadable = errors.iter().all(|error| error.pointer.starts_with('?'));
                 let status = if unreadable { StatusCode::BAD_REQUEST } else { StatusCode::UNPROCESSABLE_ENTITY };

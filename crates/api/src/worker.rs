@@ -6,10 +6,11 @@ use std::{
     time::Duration,
 };
 
+use kehu_customer::privacy;
 use kehu_intake::import;
 use kehu_kernel::{Error, Result, Store, job::Runner};
 
-use crate::{idempotency, settings::Settings};
+use crate::{belonging, idempotency, settings::Settings};
 
 /// How long a worker without jobs sleeps; a new job waits at most so long.
 const IDLE: Duration = Duration::from_millis(500);
@@ -21,7 +22,9 @@ const REST: Duration = Duration::from_secs(5);
 /// What runs each kind of job.
 #[must_use]
 pub fn runner(settings: &Settings) -> Runner {
-    Runner::default().with(import::JOB_KIND, import::handler(settings.data_dir.clone()))
+    Runner::default()
+        .with(import::JOB_KIND, import::handler(settings.data_dir.clone()))
+        .with(privacy::JOB_KIND, privacy::handler(belonging::REGISTRY))
 }
 
 /// Threads that work until they are stopped.
@@ -37,7 +40,11 @@ impl Workers {
     pub fn start(store: &Store, runner: Runner) -> Result<Self> {
         let jobs =
             repeat("kehu-jobs", store.clone(), move |store| Ok(if runner.run_one(store)? { Duration::ZERO } else { IDLE }))?;
-        let house = repeat("kehu-house", store.clone(), |store| idempotency::sweep(store).map(|_| SWEEP))?;
+        let house = repeat("kehu-house", store.clone(), |store| {
+            idempotency::sweep(store)?;
+            privacy::sweep(store)?;
+            Ok(SWEEP)
+        })?;
         Ok(Self { threads: vec![jobs, house] })
     }
 

@@ -232,6 +232,8 @@ pub struct CustomerRow {
     pub updated_at: Instant,
     /// Version of the record.
     pub version: i64,
+    /// When it was erased; what is left then is a tombstone.
+    pub erased_at: Option<Instant>,
 }
 
 impl CustomerRow {
@@ -268,6 +270,7 @@ impl CustomerRow {
             created_at: now,
             updated_at: now,
             version: 1,
+            erased_at: None,
         }
     }
 }

@@ -3,7 +3,7 @@
 //!
 //! Every write of a customer ends here, in its own transaction: new customers by [`Derived`], which costs no
 //! read, changed ones by [`refresh`], which reads the customers again and writes what has become different.
-//! Customers that were absorbed by a merge have no tokens.
+//! Customers that were absorbed by a merge, or erased, have no tokens.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -93,7 +93,7 @@ fn refresh_tokens(tx: &mut Tx<'_>, known: &Known, ids: &[CustomerId]) -> Result<
 
 fn tokens(facts: &Facts<'_>) -> impl Iterator<Item = CustomerToken> + use<> {
     let (customer_id, home_branch_id) = (facts.customer.id, facts.customer.home_branch_id);
-    let living = facts.customer.merged_into.is_none();
+    let living = facts.customer.merged_into.is_none() && facts.customer.erased_at.is_none();
     let tokens = if living { search::tokens(facts) } else { BTreeSet::new() };
     tokens.into_iter().map(move |token| CustomerToken { customer_id, token, home_branch_id })
 }

@@ -19,33 +19,37 @@ use crate::{CustomerId, CustomerRow, belonging::Statement};
 pub type Visible = Box<dyn BoxableExpression<customers::table, MultiBackend, SqlType = Bool>>;
 
 /// The customers within reach: by the branch that keeps them, by active assignment, or the one customer.
-/// Customers that were absorbed by a merge are out of everybody's sight.
+/// Customers that were absorbed by a merge, or erased, are out of everybody's sight.
 ///
 /// For what belongs to customers:
 /// `within(x::customer_id, customers::table.filter(visible_to(&reach)).select(customers::id).into_boxed())`.
 #[must_use]
 pub fn visible_to(reach: &Reach) -> Visible {
-    let living = customers::merged_into.is_null();
+    Box::new(customers::merged_into.is_null().and(customers::erased_at.is_null()).and(kept_within(reach)))
+}
+
+/// The customers within reach, absorbed and erased ones included: for what tells of them afterwards.
+pub(crate) fn kept_within(reach: &Reach) -> Visible {
     let home = customers::home_branch_id.assume_not_null();
     match reach {
-        Reach::All => Box::new(living),
+        Reach::All => Box::new(customers::id.is_not_null()),
         Reach::Subtree(path) => {
             let (from, to) = Reach::path_range(path);
             let within = branches::table.filter(branches::path.ge(from)).filter(branches::path.lt(to)).select(branches::id);
-            Box::new(living.and(home.eq_any(within)))
+            Box::new(home.eq_any(within).assume_not_null())
         }
         Reach::Branch(path) => {
             let branch = branches::table.filter(branches::path.eq(path.clone())).select(branches::id);
-            Box::new(living.and(home.eq_any(branch)))
+            Box::new(home.eq_any(branch).assume_not_null())
         }
         Reach::Staff(staff) => {
             let assigned = assignments::table
                 .filter(assignments::staff_id.eq_any(staff.clone()))
                 .filter(assignments::valid_to.is_null())
                 .select(assignments::customer_id);
-            Box::new(living.and(customers::id.eq_any(assigned)))
+            Box::new(customers::id.eq_any(assigned))
         }
-        Reach::Customer(id) => Box::new(living.and(customers::id.eq(*id))),
+        Reach::Customer(id) => Box::new(customers::id.eq(*id)),
     }
 }
 
@@ -64,10 +68,16 @@ pub fn require(conn: &mut Conn, actor: &Actor, action: Action, id: CustomerId) -
 /// As [`require`].
 pub fn require_inside(conn: &mut Conn, actor: &Actor, action: Action, id: CustomerId) -> Result<CustomerRow> {
     let row = require(conn, actor, action, id)?;
+    refuse_customers(actor)?;
+    Ok(row)
+}
+
+/// Refuses customers: for what the bank keeps for itself.
+pub(crate) fn refuse_customers(actor: &Actor) -> Result<()> {
     if actor.kind == ActorKind::Customer {
         return Err(Error::Forbidden("This is the bank's own record of its customers.".into()));
     }
-    Ok(row)
+    Ok(())
 }
 
 /// The customer, if it lies within a reach.

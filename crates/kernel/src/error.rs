@@ -4,6 +4,8 @@ use diesel::result::{DatabaseErrorKind, Error as DieselError};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::AnyId;
+
 /// The result of every fallible function of Kehu.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -20,6 +22,16 @@ pub enum Error {
         code: &'static str,
         /// What stands in the way and what to do about it.
         detail: String,
+    },
+    /// Records stand in the way, each of them named.
+    #[error("refused: {code}: {detail}")]
+    Refused {
+        /// Stable code of the problem table.
+        code: &'static str,
+        /// What to do about it.
+        detail: String,
+        /// What stands in the way.
+        obstacles: Vec<Obstacle>,
     },
     /// Fields that break a rule, all of them at once.
     #[error("invalid input: {0:?}")]
@@ -42,6 +54,22 @@ pub enum Error {
     /// A fault of ours or of the machine; the cause is logged, never shown.
     #[error("internal error: {0}")]
     Internal(Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// A record that stands in the way of a request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Obstacle {
+    /// Stable code of why it does.
+    #[schema(example = "open_account_link", max_length = 64)]
+    pub code: String,
+    /// The kind of record.
+    #[schema(example = "account_links", max_length = 64)]
+    pub held_in: String,
+    /// The record.
+    pub id: AnyId,
+    /// Why, in words.
+    #[schema(example = "A link to an account is open.", max_length = 500)]
+    pub message: String,
 }
 
 /// One field that breaks a rule.

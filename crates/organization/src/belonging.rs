@@ -22,4 +22,4 @@ pub const BELONGINGS: &[Belonging] = &[Belonging::new("assignments", "customer_i
                  AND p.valid_to IS NULL)))",
         ),
     }))
-    .on_erasure(OnErasure::Scrubbed(&[("reason", "NULL"), ("end_reason", "NULL")]))];
+    .on_erasure(OnErasure::Scrubbed(&[("valid_to", "COALESCE(valid_to, {today})"), ("reason", "NULL"), ("end_reason", "NULL")]))];

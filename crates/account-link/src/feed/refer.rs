@@ -88,7 +88,8 @@ pub(crate) fn links(
     Ok(rows.into_iter().map(|(source_id, account, customer)| (source_id, (account, customer))).collect())
 }
 
-/// Customers by their id in the source system; one that was absorbed by a merge stands for its survivor.
+/// Customers by their id in the source system; one that was absorbed by a merge stands for its survivor, and one
+/// that was erased is not known.
 pub(crate) fn customers(
     conn: &mut Conn,
     source: &Source,
@@ -98,7 +99,8 @@ pub(crate) fn customers(
         let query = source_records::table
             .inner_join(customers::table.on(customers::id.eq(source_records::customer_id)))
             .filter(source_records::source_system.eq(&source.code))
-            .filter(source_records::source_id.eq_any(chunk));
+            .filter(source_records::source_id.eq_any(chunk))
+            .filter(customers::erased_at.is_null());
         Ok(query.select((source_records::source_id, customers::id, customers::merged_into)).load(&mut conn.db)?)
     })?;
     Ok(rows.into_iter().map(|(source_id, id, survivor)| (source_id, survivor.unwrap_or(id))).collect())

@@ -29,6 +29,7 @@ fn v1(config: &mut ServiceConfig<'_>) {
         .service(scope("/jobs").configure(api::job::configure))
         .service(scope("/mappings").configure(intake::mapping::configure))
         .service(scope("/oauth").configure(api::oauth::configure))
+        .service(scope("/privacy-exports").configure(customer::privacy::configure_exports))
         .service(scope("/products").configure(account_link::product::configure))
         .service(scope("/roles").configure(organization::role::configure))
         .service(scope("/source-systems").configure(intake::source_system::configure))
@@ -46,6 +47,7 @@ fn customers(config: &mut ServiceConfig<'_>) {
         .configure(customer::identity::configure)
         .configure(customer::contact_point::configure)
         .configure(customer::relation::configure)
+        .configure(customer::privacy::configure)
         .configure(customer::view::configure)
         .configure(account_link::customer_account::configure);
 }

@@ -46,6 +46,8 @@ pub struct Belonging {
     pub export: OnExport,
     /// What an erasure does with the rows.
     pub erasure: OnErasure,
+    /// Columns that an export leaves out, and why.
+    pub private: &'static [(&'static str, &'static str)],
     /// What stands in the way of an erasure.
     pub blocks: &'static [Block],
 }
@@ -124,7 +126,7 @@ pub enum OnExport {
 pub enum OnErasure {
     /// They are deleted.
     Deleted,
-    /// Columns are overwritten by literals of SQL, the rows stay.
+    /// Columns are overwritten by expressions of SQL, in which `{today}` may stand; the rows stay.
     Scrubbed(&'static [(&'static str, &'static str)]),
     /// The owner of the table scrubs them.
     By(Scrubber),
@@ -157,6 +159,7 @@ impl Belonging {
             merge: OnMerge::Moves(Rules::ALL),
             export: OnExport::Rows { section: table, without: &[] },
             erasure: OnErasure::Deleted,
+            private: &[],
             blocks: &[],
         }
     }
@@ -189,6 +192,12 @@ impl Belonging {
     #[must_use]
     pub const fn on_export(self, export: OnExport) -> Self {
         Self { export, ..self }
+    }
+
+    /// Columns that an export leaves out, and why; besides those that hold bytes.
+    #[must_use]
+    pub const fn keeping_back(self, private: &'static [(&'static str, &'static str)]) -> Self {
+        Self { private, ..self }
     }
 
     /// What an erasure does.

@@ -1,6 +1,30 @@
 //! What the tables of this crate and of the kernel do when customers are merged, exported and erased.
 
+use crate::privacy::reader;
+
 use super::{Belonging, Block, Fit, OnErasure, OnExport, OnMerge, Rules};
+
+/// What is left of a contact person who was a customer and was erased: that there was one.
+const NAMELESS_PERSON: &[(&str, &str)] = &[
+    ("name", "'Erased person'"),
+    ("phone", "NULL"),
+    ("email", "NULL"),
+    ("wechat", "NULL"),
+    ("background", "NULL"),
+    ("experience", "NULL"),
+    ("hobbies", "NULL"),
+    ("family", "NULL"),
+    ("personality", "NULL"),
+    ("taboos", "NULL"),
+    ("seniority", "NULL"),
+    ("closeness", "NULL"),
+    ("influence", "NULL"),
+    ("concerns", "NULL"),
+    ("need_detail", "NULL"),
+    ("coping_strategy", "NULL"),
+    ("competitor_relations", "NULL"),
+    ("care_plan", "NULL"),
+];
 
 const ITS_OWN: OnMerge = OnMerge::Stays("It tells the history of the record that it was written for.");
 const SEARCH: OnExport = OnExport::No("It is computed from what else is exported.");
@@ -30,13 +54,17 @@ pub const BELONGINGS: &[Belonging] = &[
                  AND (x.ended_at IS NULL OR r.ended_at IS NOT NULL))",
             ),
         }))
-        .on_export(OnExport::Rows { section: "identities", without: &["number_sealed", "number_index"] }),
+        .on_export(OnExport::Read { section: "identities", read: reader::identities }),
     Belonging::new("contact_points", "customer_id").on_merge(OnMerge::Moves(CONTACT_POINTS)),
     Belonging::new("customer_transitions", "customer_id").unversioned().on_merge(ITS_OWN),
-    Belonging::new("attribute_history", "customer_id").unversioned().on_merge(ITS_OWN),
+    Belonging::new("attribute_history", "customer_id")
+        .unversioned()
+        .on_merge(ITS_OWN)
+        .on_export(OnExport::Read { section: "attribute_history", read: reader::history }),
     Belonging::new("source_records", "customer_id")
         .unversioned()
-        .on_export(OnExport::Rows { section: "source_records", without: &["content_hash"] }),
+        // The id in the source stays, so that the source does not bring the customer back.
+        .on_erasure(OnErasure::By(reader::forget_source_records)),
     Belonging::new("relations", "customer_id").on_merge(OnMerge::Moves(Rules {
         yields: None,
         fits: &[],
@@ -57,7 +85,8 @@ pub const BELONGINGS: &[Belonging] = &[
     })),
     Belonging::new("consents", "customer_id")
         .unversioned()
-        .on_erasure(OnErasure::Kept("It proves what the customer allowed and forbade; the evidence names nobody.")),
+        // That the customer allowed or forbade something stays provable; the evidence may name it.
+        .on_erasure(OnErasure::Scrubbed(&[("evidence", "NULL")])),
     Belonging::new("custom_attributes", "customer_id").on_merge(OnMerge::Moves(Rules {
         yields: None,
         fits: &[],
@@ -66,7 +95,7 @@ pub const BELONGINGS: &[Belonging] = &[
              AND x.attribute_definition_id = r.attribute_definition_id)",
         ),
     })),
-    Belonging::new("contact_persons", "person_customer_id").on_erasure(OnErasure::Scrubbed(&[("person_customer_id", "NULL")])),
+    Belonging::new("contact_persons", "person_customer_id").on_erasure(OnErasure::Scrubbed(NAMELESS_PERSON)),
     Belonging::new("employments", "customer_id").on_merge(OnMerge::Moves(Rules {
         yields: None,
         fits: &[],
@@ -82,7 +111,11 @@ pub const BELONGINGS: &[Belonging] = &[
     Belonging::new("privacy_exports", "customer_id")
         .on_merge(OnMerge::Stays("It shows what was held about one record at one moment."))
         .on_export(OnExport::No("An export does not contain itself."))
-        .on_erasure(OnErasure::Deleted),
+        .blocked_by(&[Block {
+            when: "EXISTS (SELECT 1 FROM jobs j WHERE j.id = r.job_id AND j.state IN ('queued', 'running'))",
+            code: "open_export",
+            why: "An export of the data is being made.",
+        }]),
     Belonging::new("customer_tokens", "customer_id")
         .keyed_by("customer_id")
         .unversioned()
@@ -105,7 +138,16 @@ pub const BELONGINGS: &[Belonging] = &[
         .on_erasure(OnErasure::Kept("The redirect of an absorbed record names nobody.")),
     Belonging::new("merges", "survivor_id")
         .on_merge(OnMerge::Stays("It tells what became of the record."))
-        .on_erasure(OnErasure::Scrubbed(&[("plan", "'{}'"), ("kept_changes", "NULL")])),
+        .keeping_back(&[
+            ("plan", "Its values are exported as those of the records and their history."),
+            ("kept_changes", "Its values are exported as those of the records and their history."),
+        ])
+        .on_erasure(OnErasure::Scrubbed(&[
+            ("reason", "'Erased.'"),
+            ("revert_reason", "NULL"),
+            ("plan", "'{}'"),
+            ("kept_changes", "NULL"),
+        ])),
     Belonging::new("merge_members", "customer_id")
         .keyed_by("merge_id")
         .unversioned()
@@ -122,6 +164,7 @@ pub const BELONGINGS: &[Belonging] = &[
         .unversioned()
         .unreferenced()
         .on_merge(OnMerge::Stays("Events are append-only; the survivor reads them through its lineage."))
+        .on_export(OnExport::Read { section: "events", read: reader::events })
         .on_erasure(OnErasure::Kept("The audit is append-only and holds no numbers.")),
     Belonging::new("access_log", "customer_id")
         .unversioned()

@@ -12,6 +12,7 @@ use kehu_kernel::{
 use serde::{Deserialize, Serialize};
 use validator::Validate;
 
+use super::known;
 use crate::{
     CustomerId, CustomerKind, CustomerStatus, LifeCycleStage,
     contact_point::NewContactPoint,
@@ -260,6 +261,8 @@ pub(super) struct Known {
     pub(super) by_source: HashMap<String, (SourceRecordId, CustomerId, Vec<u8>)>,
     pub(super) by_number: HashMap<(IdentityType, Vec<u8>), CustomerId>,
     branches: HashMap<String, AnyId>,
+    /// Those of the customers that were erased.
+    erased: HashSet<CustomerId>,
 }
 
 fn apply_round(
@@ -286,6 +289,10 @@ fn apply_round(
         let content = serde_json::to_string(record).map_err(Error::internal)?;
         let hash = tx.keys.blind_index("source_records.content", &content);
         let found = known.by_source.get(&record.source_id);
+        if found.is_some_and(|(_, customer, _)| known.erased.contains(customer)) {
+            *slot = Some(known::erased("/source_id"));
+            continue;
+        }
         if let Some((_, customer, _)) = found.filter(|(_, _, last)| *last == hash) {
             *slot = Some(Outcome::Unchanged(customer.cast()));
             continue;
@@ -382,6 +389,11 @@ impl Known {
             .filter(source_records::source_id.eq_any(ids))
             .select((source_records::source_id, source_records::id, source_records::customer_id, source_records::content_hash))
             .load(&mut conn.db)?;
+        let erased: Vec<CustomerId> = customers::table
+            .filter(customers::id.eq_any(rows.iter().map(|(_, _, customer, _)| *customer)))
+            .filter(customers::erased_at.is_not_null())
+            .select(customers::id)
+            .load(&mut conn.db)?;
         let by_source = rows.into_iter().map(|(key, id, customer, hash)| (key, (id, customer, hash))).collect();
         let numbers: Vec<Vec<u8>> =
             round.iter().flat_map(|(_, record)| verified_numbers(conn, record)).map(|(_, index)| index).collect();
@@ -407,7 +419,7 @@ impl Known {
                 branches::table.filter(branches::code.eq_any(codes)).select((branches::code, branches::id)).load(&mut conn.db)?;
             homes = rows.into_iter().collect();
         }
-        Ok(Self { by_source, by_number, branches: homes })
+        Ok(Self { by_source, by_number, branches: homes, erased: erased.into_iter().collect() })
     }
 }
 

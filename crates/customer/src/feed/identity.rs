@@ -59,9 +59,9 @@ pub fn apply(tx: &mut Tx<'_>, actor: &Actor, source: &Source, records: &[Identit
     let known = known::customers(tx, source, records.iter().map(|record| record.customer_source_id.as_str()))?;
     let mut outcomes = Vec::with_capacity(records.len());
     for record in records {
-        outcomes.push(match known.get(&record.customer_source_id) {
-            None => Outcome::Parked { waiting_for: known::customer_key(source, &record.customer_source_id) },
-            Some(customer) => one(tx, actor, source, *customer, record.to_new())?,
+        outcomes.push(match known.find(source, &record.customer_source_id, "/customer_source_id") {
+            Err(outcome) => outcome,
+            Ok(customer) => one(tx, actor, source, customer, record.to_new())?,
         });
     }
     Ok(outcomes)

@@ -59,8 +59,8 @@ pub fn apply(tx: &mut Tx<'_>, actor: &Actor, source: &Source, records: &[Relatio
     let known = known::customers(tx, source, ids.map(String::as_str))?;
     let mut outcomes = Vec::with_capacity(records.len());
     for record in records {
-        let outcome = match ends(&known, record) {
-            Err(missing) => Outcome::Parked { waiting_for: known::customer_key(source, missing) },
+        let outcome = match ends(&known, source, record) {
+            Err(outcome) => outcome,
             Ok(ends) => match tx.savepoint(|tx| one(tx, actor, source, ends, record)) {
                 Err(Error::Invalid(faults)) => Outcome::Rejected(faults),
                 Err(Error::Conflict { code, detail }) => Outcome::rejected("", code, detail),
@@ -72,9 +72,10 @@ pub fn apply(tx: &mut Tx<'_>, actor: &Actor, source: &Source, records: &[Relatio
     Ok(outcomes)
 }
 
-fn ends<'a>(known: &HashMap<String, CustomerId>, record: &'a RelationRecord) -> Result<(CustomerId, CustomerId), &'a str> {
-    let find = |id: &'a String| known.get(id).copied().ok_or(id.as_str());
-    Ok((find(&record.customer_source_id)?, find(&record.related_customer_source_id)?))
+fn ends(known: &known::Customers, source: &Source, record: &RelationRecord) -> Result<(CustomerId, CustomerId), Outcome> {
+    let one = known.find(source, &record.customer_source_id, "/customer_source_id")?;
+    let other = known.find(source, &record.related_customer_source_id, "/related_customer_source_id")?;
+    Ok((one, other))
 }
 
 fn one(

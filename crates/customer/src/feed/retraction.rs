@@ -13,6 +13,10 @@ pub const CUSTOMERS: Retraction = Retraction {
         Dependant::all("relations", "customer_id"),
         Dependant::all("relations", "related_customer_id"),
         Dependant { table: "customers", column: "merged_into", only: Some("id NOT IN {chosen}") },
+        // A tombstone stays.
+        Dependant { table: "customers", column: "id", only: Some("erased_at IS NOT NULL") },
+        Dependant::all("legal_holds", "customer_id"),
+        Dependant::all("privacy_exports", "customer_id"),
         Dependant { table: "source_records", column: "customer_id", only: Some(OF_ANOTHER_SOURCE) },
     ],
     before: &[],

@@ -1,6 +1,20 @@
-//! What the law gives a customer: to see everything that is held, and to have it erased.
+//! What the law gives a customer: to see everything that is held, and to have it erased, unless a legal hold
+//! or something that is still open stands in the way.
+
+mod document;
+mod erasure;
+mod export;
+mod hold;
+pub(crate) mod reader;
 
 use kehu_kernel::rotation::SealedColumn;
+
+pub use document::PrivacyExportContent;
+pub use erasure::{CustomerErasure, ErasedTable, ErasureRequest, ErasureTreatment, erase, erasure};
+pub use export::{
+    EXPIRY, JOB_KIND, PrivacyExport, PrivacyExportId, PrivacyExportState, content, export, get, handler, list, sweep,
+};
+pub use hold::{LegalHold, LegalHoldFilter, LegalHoldId, LegalHoldRelease, NewLegalHold, holds, place, release};
 
 /// Label of sealed exports.
 pub(crate) const EXPORT: &str = "privacy_exports.content";

@@ -5,6 +5,7 @@ mod also;
 mod bulk;
 mod connect;
 mod db;
+pub mod document;
 pub mod migrate;
 mod postgres;
 pub mod sql;

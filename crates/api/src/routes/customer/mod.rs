@@ -3,6 +3,7 @@
 pub mod contact_point;
 pub mod customer;
 pub mod identity;
+pub mod privacy;
 pub mod record;
 pub mod relation;
 pub mod view;
