@@ -335,7 +335,12 @@ async fn an_erasure_leaves_a_tombstone_and_the_audit(app: App) {
         for (column, kind, _) in &tables[belonging.table] {
             let marked = format!("r.{} = $1 AND CAST(r.{column} AS TEXT) LIKE '%{MARK}%'", belonging.column);
             if matches!(kind.as_str(), "Text" | "Json") {
-                assert_eq!(filler::count(&app.store, belonging.table, &marked, parse(&customer)), 0, "{}.{column}", belonging.table);
+                assert_eq!(
+                    filler::count(&app.store, belonging.table, &marked, parse(&customer)),
+                    0,
+                    "{}.{column}",
+                    belonging.table
+                );
             }
         }
     }

@@ -33,6 +33,7 @@ use crate::{extract::IfMatchHeader, problem::Problem};
         (name = "contact-points", description = "How customers are reached: phones, e-mail and postal addresses."),
         (name = "relations", description = "Relations between customers, and corporate trees."),
         (name = "privacy", description = "All that is held about a customer, handed out or erased; legal holds."),
+        (name = "data-quality", description = "How good profiles are and why, which are stale or doubtful, and their reviews."),
         (name = "products", description = "Products of the bank, with rates that hold from a day on."),
         (name = "accounts", description = "Accounts as the bank's systems know them: balances, statements, who holds them."),
         (name = "account-links", description = "Who is what to which account, from when until when."),

@@ -23,6 +23,7 @@ pub mod privacy;
 pub mod profile;
 pub mod quality;
 pub mod relation;
+pub mod review;
 pub mod rules;
 pub mod scope;
 pub mod search;

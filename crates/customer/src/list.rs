@@ -129,7 +129,7 @@ fn matching<'a>(
     query
 }
 
-fn subtree(conn: &mut Conn, code: &str) -> Result<String> {
+pub(crate) fn subtree(conn: &mut Conn, code: &str) -> Result<String> {
     let path: Option<String> =
         branches::table.filter(branches::code.eq(code)).select(branches::path).first(&mut conn.db).optional()?;
     path.ok_or_else(|| Error::invalid("?branch", "unknown_branch", "There is no branch with this code."))

@@ -7,7 +7,7 @@
 //! - score: 40 % accuracy, 35 % completeness, 25 % consistency.
 
 use diesel::{ExpressionMethods, QueryDsl, RunQueryDsl};
-use kehu_kernel::{BasisPoints, Conn, Date, Money, Result, Tx, schema::customers};
+use kehu_kernel::{AnyId, BasisPoints, Conn, Date, Money, Result, Tx, schema::customers};
 
 use crate::{
     CustomerRow,
@@ -19,25 +19,89 @@ use crate::{
     rules::resident_id,
 };
 
-/// Computes the ratios. Resident ids are opened, because they tell date of birth and gender.
+/// Version of the formulas: a new number whenever the same facts could come out differently.
+pub const VERSION: i32 = 1;
+/// What each ratio weighs in the score, in percent: accuracy, completeness, consistency.
+pub const WEIGHTS: [i64; 3] = [40, 35, 25];
+/// What holds wholly.
+const WHOLE: i64 = 10_000;
+
+/// One thing that a ratio looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// Stable code of what was looked for.
+    pub code: &'static str,
+    /// The field, or the list of records, that it is about.
+    pub field: &'static str,
+    /// The record of the list.
+    pub record: Option<AnyId>,
+    /// How much it counts among its like.
+    pub weight: i64,
+    /// What it is worth: 10,000 when all is well, 0 when it is missing or does not hold.
+    pub worth: i64,
+}
+
+impl Finding {
+    const fn new(code: &'static str, field: &'static str, holds: bool) -> Self {
+        Self { code, field, record: None, weight: 1, worth: if holds { WHOLE } else { 0 } }
+    }
+
+    const fn filled(weight: i64, field: &'static str, filled: bool) -> Self {
+        Self { weight, ..Self::new("filled", field, filled) }
+    }
+
+    /// Whether all is well.
+    #[must_use]
+    pub const fn holds(&self) -> bool {
+        self.worth == WHOLE
+    }
+}
+
+/// Everything that the ratios of a customer rest on.
+#[derive(Clone, Debug, Default)]
+pub struct Findings {
+    /// Identities and contact points, by how far they are verified.
+    pub accuracy: Vec<Finding>,
+    /// Fields, by whether they are filled.
+    pub completeness: Vec<Finding>,
+    /// Checks of facts against each other.
+    pub consistency: Vec<Finding>,
+}
+
+impl Findings {
+    /// Looks at all facts. Resident ids are opened, because they tell date of birth and gender.
+    ///
+    /// # Errors
+    /// [`kehu_kernel::Error::Internal`] when a sealed number does not open.
+    pub fn of(conn: &Conn, facts: &Facts<'_>) -> Result<Self> {
+        let accuracy = facts.identities.iter().map(identity_accuracy).chain(facts.contact_points.iter().map(contact_accuracy));
+        let (completeness, consistency) = (completeness(facts), consistency(conn, facts)?);
+        Ok(Self { accuracy: accuracy.collect(), completeness, consistency })
+    }
+
+    /// The ratios.
+    #[must_use]
+    pub fn ratios(&self) -> DataQuality {
+        let accuracy = mean(&self.accuracy).unwrap_or(0);
+        let completeness = mean(&self.completeness).unwrap_or(0);
+        let consistency = mean(&self.consistency).unwrap_or(WHOLE);
+        let [of_accuracy, of_completeness, of_consistency] = WEIGHTS;
+        let score = (of_accuracy * accuracy + of_completeness * completeness + of_consistency * consistency) / 100;
+        DataQuality {
+            accuracy_bp: ratio(accuracy),
+            completeness_bp: ratio(completeness),
+            consistency_bp: ratio(consistency),
+            score_bp: ratio(score),
+        }
+    }
+}
+
+/// Computes the ratios.
 ///
 /// # Errors
-/// [`kehu_kernel::Error::Internal`] when a sealed number does not open.
+/// As [`Findings::of`].
 pub fn assess(conn: &Conn, facts: &Facts<'_>) -> Result<DataQuality> {
-    let accuracy = mean(facts.identities.iter().map(identity_accuracy).chain(facts.contact_points.iter().map(contact_accuracy)));
-    let filled = completeness(facts);
-    let total: i64 = filled.iter().map(|(weight, _)| weight).sum();
-    let reached: i64 = filled.iter().filter(|(_, filled)| *filled).map(|(weight, _)| weight).sum();
-    let checks = consistency(conn, facts)?;
-    let held = mean(checks.iter().map(|holds| if *holds { 10_000 } else { 0 }));
-    let consistency = if checks.is_empty() { 10_000 } else { held };
-    let completeness = if total == 0 { 0 } else { reached * 10_000 / total };
-    Ok(DataQuality {
-        accuracy_bp: ratio(accuracy),
-        completeness_bp: ratio(completeness),
-        consistency_bp: ratio(consistency),
-        score_bp: ratio((40 * accuracy + 35 * completeness + 25 * consistency) / 100),
-    })
+    Ok(Findings::of(conn, facts)?.ratios())
 }
 
 /// Computes the ratios of a customer anew and keeps them; its version stays, because nobody changed it.
@@ -82,71 +146,81 @@ impl CustomerRow {
     }
 }
 
-fn identity_accuracy(identity: &Identity) -> i64 {
-    match (identity.verification.state, identity.warnings.0.is_empty()) {
-        (VerificationState::Verified, true) => 10_000,
+fn identity_accuracy(identity: &Identity) -> Finding {
+    let worth = match (identity.verification.state, identity.warnings.0.is_empty()) {
+        (VerificationState::Verified, true) => WHOLE,
         (VerificationState::Failed, _) => 0,
-        _ => 5_000,
-    }
+        _ => WHOLE / 2,
+    };
+    Finding { record: Some(identity.id.cast()), worth, ..Finding::new("verified", "identities", true) }
 }
 
-fn contact_accuracy(point: &ContactPoint) -> i64 {
-    if point.verified_at.is_some() { 10_000 } else { 5_000 }
+fn contact_accuracy(point: &ContactPoint) -> Finding {
+    let worth = if point.verified_at.is_some() { WHOLE } else { WHOLE / 2 };
+    Finding { record: Some(point.id.cast()), worth, ..Finding::new("verified", "contact_points", true) }
 }
 
 /// Weight of each field, and whether it is filled.
-fn completeness(facts: &Facts<'_>) -> Vec<(i64, bool)> {
+fn completeness(facts: &Facts<'_>) -> Vec<Finding> {
+    let filled = Finding::filled;
     let reached_by = |kind| facts.contact_points.iter().any(|point| point.kind == kind);
     let mut fields = vec![
-        (3, !facts.identities.is_empty()),
-        (2, reached_by(ContactPointKind::Phone)),
-        (1, reached_by(ContactPointKind::Email) || reached_by(ContactPointKind::Wechat)),
-        (2, reached_by(ContactPointKind::PostalAddress)),
-        (1, facts.customer.home_branch_id.is_some()),
+        filled(3, "identities", !facts.identities.is_empty()),
+        filled(2, "contact_points.phone", reached_by(ContactPointKind::Phone)),
+        filled(1, "contact_points.email", reached_by(ContactPointKind::Email) || reached_by(ContactPointKind::Wechat)),
+        filled(2, "contact_points.postal_address", reached_by(ContactPointKind::PostalAddress)),
+        filled(1, "home_branch_id", facts.customer.home_branch_id.is_some()),
     ];
     if let Some(person) = facts.personal {
         fields.extend([
-            (1, person.gender.is_some()),
-            (2, person.birth_date.is_some()),
-            (1, person.nationality.is_some()),
-            (1, person.education.is_some()),
-            (1, person.occupation.is_some()),
-            (1, person.residence_region.is_some()),
+            filled(1, "personal.gender", person.gender.is_some()),
+            filled(2, "personal.birth_date", person.birth_date.is_some()),
+            filled(1, "personal.nationality", person.nationality.is_some()),
+            filled(1, "personal.education", person.education.is_some()),
+            filled(1, "personal.occupation", person.occupation.is_some()),
+            filled(1, "personal.residence_region", person.residence_region.is_some()),
         ]);
     }
     if let Some(organisation) = facts.organisation {
         let capital: Option<Money> = organisation.registered_capital.into();
         fields.extend([
-            (2, organisation.unified_social_credit_code.is_some()),
-            (1, organisation.legal_form.is_some()),
-            (2, organisation.industry.is_some()),
-            (1, organisation.founded_on.is_some()),
-            (1, capital.is_some()),
-            (1, organisation.employees.is_some()),
-            (1, organisation.operating_status.is_some()),
+            filled(2, "organisation.unified_social_credit_code", organisation.unified_social_credit_code.is_some()),
+            filled(1, "organisation.legal_form", organisation.legal_form.is_some()),
+            filled(2, "organisation.industry", organisation.industry.is_some()),
+            filled(1, "organisation.founded_on", organisation.founded_on.is_some()),
+            filled(1, "organisation.registered_capital", capital.is_some()),
+            filled(1, "organisation.employees", organisation.employees.is_some()),
+            filled(1, "organisation.operating_status", organisation.operating_status.is_some()),
         ]);
     }
     fields
 }
 
 /// The checks that apply, and whether each holds.
-fn consistency(conn: &Conn, facts: &Facts<'_>) -> Result<Vec<bool>> {
+fn consistency(conn: &Conn, facts: &Facts<'_>) -> Result<Vec<Finding>> {
     let today: Date = conn.now.date();
-    let mut checks: Vec<bool> =
-        facts.identities.iter().filter_map(|identity| identity.expires_on).map(|expires_on| expires_on >= today).collect();
+    let check = Finding::new;
+    let in_time = |identity: &Identity| {
+        let holds = identity.expires_on? >= today;
+        Some(Finding { record: Some(identity.id.cast()), ..check("identity_in_time", "identities", holds) })
+    };
+    let mut checks: Vec<Finding> = facts.identities.iter().filter_map(in_time).collect();
     for identity in facts.identities {
         let number = || conn.keys.open(NUMBER, identity.id, &identity.number_sealed);
         match (identity.identity_type, facts.personal, facts.organisation) {
             (IdentityType::ResidentId, Some(person), _) => {
                 if let Ok(told) = resident_id::check(&number()?, today) {
-                    checks.extend(person.birth_date.map(|date| date == told.born_on));
+                    let born = person.birth_date.map(|date| date == told.born_on);
+                    checks.extend(born.map(|holds| check("birth_date_of_resident_id", "personal.birth_date", holds)));
                     let gender = if told.female { Gender::Female } else { Gender::Male };
-                    checks.extend(person.gender.map(|stated| stated == gender));
+                    let stated = person.gender.map(|stated| stated == gender);
+                    checks.extend(stated.map(|holds| check("gender_of_resident_id", "personal.gender", holds)));
                 }
             }
             (IdentityType::UnifiedSocialCreditCode, _, Some(organisation)) => {
                 if let Some(code) = &organisation.unified_social_credit_code {
-                    checks.push(*code == number()?);
+                    let field = "organisation.unified_social_credit_code";
+                    checks.push(check("credit_code_of_identity", field, *code == number()?));
                 }
             }
             _ => {}
@@ -154,15 +228,19 @@ fn consistency(conn: &Conn, facts: &Facts<'_>) -> Result<Vec<bool>> {
     }
     if let Some(person) = facts.personal {
         let parts = person.family_name.as_deref().zip(person.given_name.as_deref());
-        checks.extend(parts.map(|(family, given)| person.full_name.contains(family) && person.full_name.contains(given)));
-        checks.extend(facts.customer.deceased_on.zip(person.birth_date).map(|(died, born)| born <= died));
+        let whole = |(family, given)| person.full_name.contains(family) && person.full_name.contains(given);
+        checks.extend(parts.map(|parts| check("full_name_of_parts", "personal.full_name", whole(parts))));
+        let died = facts.customer.deceased_on.zip(person.birth_date).map(|(died, born)| born <= died);
+        checks.extend(died.map(|holds| check("birth_before_death", "deceased_on", holds)));
     }
     Ok(checks)
 }
 
-fn mean(values: impl Iterator<Item = i64>) -> i64 {
-    let (sum, count) = values.fold((0, 0), |(sum, count), value| (sum + value, count + 1));
-    if count == 0 { 0 } else { sum / count }
+/// The mean by weight; nothing when nothing was looked at.
+fn mean(findings: &[Finding]) -> Option<i64> {
+    let weight: i64 = findings.iter().map(|finding| finding.weight).sum();
+    let worth: i64 = findings.iter().map(|finding| finding.weight * finding.worth).sum();
+    (weight > 0).then(|| worth / weight)
 }
 
 fn ratio(value: i64) -> BasisPoints {

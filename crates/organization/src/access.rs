@@ -201,11 +201,12 @@ fn account(conn: &mut Conn, id: AnyId) -> Result<Vec<Resource>> {
     Ok(resources)
 }
 
-/// What decisions look at in customers. Absorbed ones are out of everybody's sight.
+/// What decisions look at in customers. Absorbed and erased ones are out of everybody's sight.
 fn customers_of(conn: &mut Conn, ids: &[AnyId]) -> Result<Vec<Resource>> {
     let homes: Vec<(AnyId, Option<AnyId>)> = customers::table
         .filter(customers::id.eq_any(ids))
         .filter(customers::merged_into.is_null())
+        .filter(customers::erased_at.is_null())
         .select((customers::id, customers::home_branch_id))
         .load(&mut conn.db)?;
     let places: Vec<(AnyId, String)> = branches::table

@@ -25,6 +25,7 @@ fn v1(config: &mut ServiceConfig<'_>) {
         .service(scope("/branches").configure(organization::branch::configure))
         .service(scope("/clients").configure(api::client::configure))
         .service(scope("/customers").configure(customers))
+        .service(scope("/data-quality").configure(customer::quality::configure_list))
         .service(scope("/imports").configure(intake::import::configure))
         .service(scope("/jobs").configure(api::job::configure))
         .service(scope("/mappings").configure(intake::mapping::configure))
@@ -48,6 +49,7 @@ fn customers(config: &mut ServiceConfig<'_>) {
         .configure(customer::contact_point::configure)
         .configure(customer::relation::configure)
         .configure(customer::privacy::configure)
+        .configure(customer::quality::configure)
         .configure(customer::view::configure)
         .configure(account_link::customer_account::configure);
 }

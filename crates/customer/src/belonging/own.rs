@@ -170,6 +170,7 @@ pub const BELONGINGS: &[Belonging] = &[
         .unversioned()
         .unreferenced()
         .on_merge(OnMerge::Stays("The log is append-only; the survivor reads it through its lineage."))
+        .on_export(OnExport::Read { section: "access_log", read: reader::accesses })
         .on_erasure(OnErasure::Kept("The audit is append-only and holds no personal data of the customer.")),
 ];
 

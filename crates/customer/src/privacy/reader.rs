@@ -55,12 +55,28 @@ pub(crate) fn events(conn: &mut Conn, records: &[CustomerId]) -> Result<Vec<Valu
     let told =
         |row: &Map<String, Value>| !row.get("kind").and_then(Value::as_str).is_some_and(|kind| kind.starts_with(PRIVATE_EVENTS));
     let shown = |mut row: Map<String, Value>| {
-        if let Some(Value::Array(fields)) = row.get_mut("data").and_then(|data| data.get_mut("fields")) {
-            fields.retain(|field| !field.as_str().is_some_and(is_private));
+        if let Some(fields) = row.get_mut("data").and_then(|data| data.get_mut("fields")) {
+            without_private(fields);
         }
         Value::Object(row)
     };
     Ok(rows.into_iter().filter(told).map(shown).collect())
+}
+
+/// Who has read what, without the names of fields that the bank keeps for itself.
+pub(crate) fn accesses(conn: &mut Conn, records: &[CustomerId]) -> Result<Vec<Value>> {
+    let rows = document::rows(conn, "access_log", "customer_id", "id", records, &[])?;
+    let shown = |mut row: Map<String, Value>| {
+        row.get_mut("fields").map(without_private);
+        Value::Object(row)
+    };
+    Ok(rows.into_iter().map(shown).collect())
+}
+
+fn without_private(fields: &mut Value) {
+    if let Value::Array(names) = fields {
+        names.retain(|name| !name.as_str().is_some_and(is_private));
+    }
 }
 
 /// The ids in the sources stay, what the sources said goes.

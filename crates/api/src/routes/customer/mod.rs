@@ -4,6 +4,7 @@ pub mod contact_point;
 pub mod customer;
 pub mod identity;
 pub mod privacy;
+pub mod quality;
 pub mod record;
 pub mod relation;
 pub mod view;
