@@ -32,6 +32,7 @@ both_databases!(
     an_erasure_is_refused_with_all_that_stands_in_its_way,
     an_erasure_leaves_a_tombstone_and_the_audit,
     a_source_does_not_bring_an_erased_customer_back,
+    an_import_keeps_nothing_of_an_erased_customer,
     legal_holds_are_placed_and_released
 );
 
@@ -401,6 +402,20 @@ async fn a_source_does_not_bring_an_erased_customer_back(app: App) {
         matches!(fed(&app, json!([{ "source_id": "8", "full_name": "Other" }]))[..], [Outcome::Unchanged(same)] if same == other)
     );
     assert!(matches!(fed(&app, json!([{ "source_id": "9", "full_name": NAME }]))[..], [Outcome::Created(new)] if new != id));
+}
+
+async fn an_import_keeps_nothing_of_an_erased_customer(app: App) {
+    let admin = app.role("administrator");
+    let mapping = crate::import::prepare(&admin, crate::import::mapping()).await;
+    let file = |name: &str| format!("id,name,sex,born,branch,status\n1,{name},F,02.01.1970,,A\n");
+    crate::import::import(&app, &mapping, &[("clients.csv", &file(NAME))]).await;
+    let id = admin.get("/v1/customers").await.expect(200)["items"][0]["id"].clone();
+    let erase = format!("/v1/customers/{}/privacy/erasure", id.as_str().unwrap());
+    app.role("privacy_officer").command(&erase, 1, erasure(false)).await.expect(200);
+    let again = crate::import::import(&app, &mapping, &[("clients.csv", &file("Quixotina V."))]).await;
+    let rejected = crate::import::errors(&app, &again).await;
+    assert_eq!((&rejected[0]["errors"][0]["code"], &rejected[0]["record"]), (&json!("erased"), &json!({})), "{rejected:?}");
+    assert_eq!(admin.get("/v1/customers").await.expect(200)["items"], json!([]));
 }
 
 async fn legal_holds_are_placed_and_released(app: App) {

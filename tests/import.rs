@@ -44,7 +44,7 @@ fn form(texts: &[(&str, &str)], files: &[(&str, &[u8])]) -> Vec<u8> {
 }
 
 /// A mapping of branches and customers, with whatever the test adds.
-fn mapping() -> Value {
+pub(crate) fn mapping() -> Value {
     json!({
         "code": "small", "name": "A small bank",
         "document": {

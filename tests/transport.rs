@@ -21,6 +21,7 @@ use serde_json::json;
 use crate::{both_databases, support::App};
 
 both_databases!(
+    refuses_what_it_cannot_answer_or_compare,
     a_command_beside_ids_has_its_own_methods,
     requests_are_named_and_answers_are_careful,
     the_server_tells_how_it_is,
@@ -250,4 +251,26 @@ fn unusable_certificates_are_named() {
     {
         assert!(kehu_api::tls::config(&path(certificate), &path(key)).is_err(), "{certificate} with {key}");
     }
+}
+
+async fn refuses_what_it_cannot_answer_or_compare(app: App) {
+    let admin = app.role("administrator");
+    for taken in ["application/json", "*/*", "text/html, application/*;q=0.5", "application/JSON;charset=utf-8"] {
+        admin.with("Accept", taken).get("/v1/branches").await.expect(200);
+    }
+    for other in ["text/html", "application/xml, image/*", "application/json;q=0"] {
+        assert_eq!(admin.with("Accept", other).get("/v1/branches").await.problem(406), "not_acceptable", "{other}");
+    }
+    let body = serde_json::json!({ "code": "HO", "name": "Head office", "level": "head_office" });
+    assert_eq!(admin.with("Accept", "text/html").post("/v1/branches", body.clone()).await.problem(406), "not_acceptable");
+    let made = admin.post("/v1/branches", body).await.expect(201);
+    let path = format!("/v1/branches/{}", made["id"].as_str().unwrap());
+    let change = || Some(("application/json", br#"{"name":"Other"}"#.to_vec()));
+    for (tag, status, code) in
+        [("\"7", 400, "malformed_request"), ("abc", 400, "malformed_request"), ("\"abc\"", 412, "precondition_failed")]
+    {
+        let answer = admin.with("If-Match", tag).send(actix_web::http::Method::PATCH, &path, change()).await;
+        assert_eq!(answer.problem(status), code, "{tag}");
+    }
+    admin.with("If-Match", "\"1\"").send(actix_web::http::Method::PATCH, &path, change()).await.expect(200);
 }

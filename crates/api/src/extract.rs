@@ -7,7 +7,7 @@ use actix_web::{
     dev::Payload,
     http::{
         StatusCode,
-        header::{CONTENT_TYPE, IF_MATCH},
+        header::{ACCEPT, CONTENT_TYPE, IF_MATCH},
     },
     web,
 };
@@ -266,10 +266,37 @@ impl FromRequest for IfMatch {
         let header = request.headers().get(IF_MATCH).and_then(|value| value.to_str().ok());
         std::future::ready(match header {
             None => Err(Problem::new(StatusCode::PRECONDITION_REQUIRED).detail("Send the ETag of the record as If-Match.")),
-            // A tag that was never ours matches no version.
-            Some(tag) => Ok(Self(tag.trim().trim_matches('"').parse().unwrap_or(-1))),
+            Some(tag) => expected(tag)
+                .map(Self)
+                .ok_or_else(|| Problem::malformed("If-Match takes the ETag of the record as it was sent, in quotes.")),
         })
     }
+}
+
+/// The version that an entity tag stands for; `-1`, which no record has, for a tag that was never ours, and nothing for what
+/// is no tag at all.
+fn expected(tag: &str) -> Option<i64> {
+    let tag = tag.trim();
+    let bare = tag.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+    match bare.unwrap_or(tag).parse() {
+        Ok(version) => Some(version),
+        Err(_) if tag == "*" || tag.starts_with("W/\"") => Some(-1),
+        Err(_) => bare.filter(|bare| !bare.contains('"')).map(|_| -1),
+    }
+}
+
+/// Whether the caller takes what the operations answer: JSON, or of streams server-sent events.
+fn accepts(request: &HttpRequest) -> bool {
+    let Some(text) = request.headers().get(ACCEPT).and_then(|value| value.to_str().ok()) else { return true };
+    let refused = |parameters: &str| {
+        parameters.split(';').any(|parameter| matches!(parameter.trim(), "q=0" | "q=0.0" | "q=0.00" | "q=0.000"))
+    };
+    text.split(',').any(|range| {
+        let (kind, parameters) = range.split_once(';').unwrap_or((range, ""));
+        let kind = kind.trim().to_ascii_lowercase();
+        let ours = ["*/*", "application/*", "application/json", "application/problem+json", "text/*", "text/event-stream"];
+        ours.contains(&kind.as_str()) && !refused(parameters)
+    })
 }
 
 /// Who calls, verified.
@@ -293,7 +320,11 @@ impl FromRequest for Caller {
         let request = request.clone();
         Box::pin(async move {
             let gate = gate.ok_or_else(|| Problem::new(StatusCode::INTERNAL_SERVER_ERROR))?;
-            gate.admit(&request).await.map(Self)
+            let actor = gate.admit(&request).await?;
+            if !accepts(&request) {
+                return Err(Problem::new(StatusCode::NOT_ACCEPTABLE).detail("Answers are application/json."));
+            }
+            Ok(Self(actor))
         })
     }
 }
@@ -323,6 +354,17 @@ mod tests {
     fn refusal(body: &str) -> (u16, Vec<String>) {
         let problem = read_json::<Outer>(body.as_bytes()).unwrap_err();
         (problem.status, problem.errors.into_iter().map(|error| error.pointer).collect())
+    }
+
+    #[test]
+    fn tags_are_told_from_what_is_none() {
+        for (tag, version) in [("\"3\"", Some(3)), ("3", Some(3)), ("\"abc\"", Some(-1)), ("W/\"3\"", Some(-1)), ("*", Some(-1))]
+        {
+            assert_eq!(expected(tag), version, "{tag}");
+        }
+        for garbage in ["", "abc", "\"3", "\"a\"b\""] {
+            assert_eq!(expected(garbage), None, "{garbage}");
+        }
     }
 
     #[test]

@@ -281,7 +281,7 @@ fn complete(path: &str, method: &str, operation: &mut Map<String, Value>) {
     }
     let mut problems = vec!["TooManyRequests", "InternalError", "Unavailable"];
     if secured {
-        problems.extend(["Unauthenticated", "Forbidden"]);
+        problems.extend(["Unauthenticated", "Forbidden", "NotAcceptable"]);
     }
     if has_id {
         problems.push("NotFound");
@@ -296,7 +296,7 @@ fn complete(path: &str, method: &str, operation: &mut Map<String, Value>) {
         problems.extend(["InvalidInput", "Conflict"]);
     }
     if takes_version {
-        problems.extend(["PreconditionFailed", "PreconditionRequired"]);
+        problems.extend(["MalformedRequest", "PreconditionFailed", "PreconditionRequired"]);
     }
     let responses = object(operation, "responses");
     for name in problems {
@@ -361,6 +361,7 @@ const PROBLEMS: &[(&str, u16, &str, &str)] = &[
     ("Unauthenticated", 401, "The token is missing, expired or not to be trusted", "unauthenticated"),
     ("Forbidden", 403, "No role of the caller grants this", "forbidden"),
     ("NotFound", 404, "Absent, or out of the caller's sight", "not_found"),
+    ("NotAcceptable", 406, "The caller does not accept what the operation answers", "not_acceptable"),
     ("Conflict", 409, "The request contradicts the present state; `code` and `detail` say how", "conflict"),
     (
         "PreconditionFailed",

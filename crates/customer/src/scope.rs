@@ -5,7 +5,7 @@ use diesel::{
     QueryableByName, RunQueryDsl, SelectableHelper, sql_types::Bool,
 };
 use kehu_kernel::{
-    Action, Actor, AnyId, Conn, Error, Result, Tx,
+    Action, Actor, AnyId, Conn, Error, Instant, Result, Tx,
     access::{ActorKind, Reach},
     event::NewEvent,
     schema::{assignments, branches, customers},
@@ -121,6 +121,14 @@ pub fn lock(tx: &mut Tx<'_>, actor: &Actor, action: Action, id: CustomerId) -> R
     let reach = actor.allow(action)?;
     hold(tx, id)?;
     within(tx, &reach, id)
+}
+
+/// Locks a customer's row; whether there is something to be locked that was not erased meanwhile. For feeds, which know
+/// their customers by ids of their own.
+pub(crate) fn hold_living(tx: &mut Tx<'_>, id: CustomerId) -> Result<bool> {
+    let held = diesel::update(customers::table.find(id)).set(customers::version.eq(customers::version));
+    let erased: Option<Option<Instant>> = held.returning(customers::erased_at).get_result(&mut tx.db).optional()?;
+    Ok(erased == Some(None))
 }
 
 /// Locks a customer's row; of one that does not exist, nothing.

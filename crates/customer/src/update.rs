@@ -123,7 +123,9 @@ pub(crate) fn merge_record(
     record: &CustomerRecord,
     new: NewCustomer,
 ) -> Result<()> {
-    scope::hold(tx, id)?;
+    if !scope::hold_living(tx, id)? {
+        return Err(Error::invalid("/source_id", crate::feed::ERASED, "The customer was erased meanwhile."));
+    }
     let row: CustomerRow = customers::table.find(id).select(CustomerRow::as_select()).first(&mut tx.db)?;
     if new.kind != row.kind {
         return Err(Error::invalid("/kind", "other_kind", format!("This customer is {}.", row.kind)));

@@ -71,7 +71,9 @@ fn one(tx: &mut Tx<'_>, actor: &Actor, source: &Source, customer: CustomerId, ne
     if let Err(errors) = new.validate() {
         return Ok(Outcome::Rejected(check::faults(&errors)));
     }
-    scope::hold(tx, customer)?;
+    if !scope::hold_living(tx, customer)? {
+        return Ok(known::erased("/customer_source_id"));
+    }
     match identity::add_unknown(tx, customer, vec![new], &source.code) {
         Ok(0) => Ok(Outcome::Unchanged(customer.cast())),
         Ok(_) => {

@@ -46,7 +46,7 @@ impl Customers {
 /// What becomes of a record of a customer that was erased: a source does not bring it back. Who comes back to the
 /// bank after an erasure is a new customer, under a new id of the source or made by a person.
 pub fn erased(pointer: &str) -> Outcome {
-    Outcome::rejected(pointer, "erased", "The customer with this id was erased; a source does not bring it back.")
+    Outcome::rejected(pointer, super::ERASED, "The customer with this id was erased; a source does not bring it back.")
 }
 
 /// What a record waits for whose customer has not come yet.

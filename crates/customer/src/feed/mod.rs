@@ -38,5 +38,8 @@ pub mod relations {
     pub use super::relation::apply;
 }
 
+/// Code of the refusal of a record whose customer was erased.
+pub const ERASED: &str = "erased";
+
 /// Class of attributes under which sources give the precedence of profile values.
 pub const PROFILE: &str = "profile";

@@ -88,7 +88,9 @@ fn one(
     let mut both = [customer, related];
     both.sort_unstable();
     for id in both {
-        scope::hold(tx, id)?;
+        if !scope::hold_living(tx, id)? {
+            return Ok(known::erased(""));
+        }
     }
     let new = NewRelation {
         related_customer_id: related,

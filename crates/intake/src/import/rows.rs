@@ -5,6 +5,7 @@ use diesel::{
     BoolExpressionMethods, ExpressionMethods, Insertable, NullableExpressionMethods, QueryDsl, Queryable, RunQueryDsl,
     Selectable, SelectableHelper, dsl::sql, sql_types::Bool,
 };
+use kehu_customer::feed::ERASED;
 use kehu_kernel::{
     Action, Actor, AnyId, Conn, Error, Id, Instant, Page, PageParams, Result, Tx,
     audit::{self, Access},
@@ -140,8 +141,8 @@ pub(super) fn keep(tx: &mut Tx<'_>, import: ImportId, items: &[Item], fates: &[F
             row_no: item.row_no,
             line: item.line,
             state,
+            record_sealed: seal(&tx.keys, id, kept_of(&item.raw, &errors))?,
             errors: Json(errors),
-            record_sealed: seal(&tx.keys, id, &item.raw)?,
             waiting_for,
             created_at: tx.now,
             updated_at: tx.now,
@@ -158,7 +159,7 @@ pub(super) fn keep(tx: &mut Tx<'_>, import: ImportId, items: &[Item], fates: &[F
 pub(super) fn tried_again(tx: &mut Tx<'_>, row: &ImportRow, raw: &Raw, fate: &Fate) -> Result<()> {
     match Kept::of(&tx.keys, fate) {
         Some(Kept { state, errors, waiting_for, waiting_kind }) => {
-            let sealed = seal(&tx.keys, row.id, raw)?;
+            let sealed = seal(&tx.keys, row.id, kept_of(raw, &errors))?;
             diesel::update(import_rows::table.find(row.id))
                 .set((
                     import_rows::state.eq(state),
@@ -180,6 +181,12 @@ pub(super) fn tried_again(tx: &mut Tx<'_>, row: &ImportRow, raw: &Raw, fate: &Fa
         }
     }
     Ok(())
+}
+
+/// What is kept of a row. Nothing of one that tells of a customer who was erased: it would be the data that is gone.
+fn kept_of<'a>(raw: &'a Raw, errors: &[RowError]) -> &'a Raw {
+    static NOTHING: std::sync::LazyLock<Raw> = std::sync::LazyLock::new(Raw::new);
+    if errors.iter().any(|error| error.code == ERASED) { &NOTHING } else { raw }
 }
 
 fn seal(keys: &Keyring, id: ImportRowId, raw: &Raw) -> Result<Vec<u8>> {
