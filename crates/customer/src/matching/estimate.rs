@@ -23,7 +23,7 @@ const SAMPLE: usize = 40_000;
 /// Pairs with a common key that are learned from, at most.
 const MAX_CANDIDATES: usize = 2_000_000;
 /// Pairs drawn at random, at most.
-const RANDOM_PAIRS: usize = 1_000_000;
+const RANDOM_PAIRS: usize = 250_000;
 /// Pairs that the shares of experience count as.
 const BELIEF_M: f64 = 20.0;
 const BELIEF_U: f64 = 2.0;
@@ -66,11 +66,10 @@ impl<'a> Estimation<'a> {
         let mut random = StdRng::seed_from_u64(seed);
         let (pairs, scale) = candidates(records, index, &mut random);
         let drawn = random_pairs(records.len(), &mut random);
-        let plain = Parameters::default_for(model);
-        let scorer = Scorer::new(model, &plain);
         let row = |(left, right): (u32, u32)| {
-            let (levels, terms) = levels(&scorer, records, left, right);
-            Row { left, right, levels, terms }
+            let pair = records.get(large(left)).zip(records.get(large(right)));
+            let levels = pair.map(|(left, right)| compare::levels(model, left, right));
+            Row { left, right, levels: levels.unwrap_or_default(), terms: 0.0 }
         };
         Self {
             model,
@@ -126,7 +125,11 @@ impl<'a> Estimation<'a> {
             field.terms = Some(counts.terms(&same, self.records.len()));
         }
         let scorer = Scorer::new(self.model, parameters);
-        let renew = |row: &mut Row| row.terms = levels(&scorer, self.records, row.left, row.right).1;
+        let records = self.records;
+        let renew = |row: &mut Row| {
+            let pair = records.get(large(row.left)).zip(records.get(large(row.right)));
+            row.terms = pair.map_or(0.0, |(left, right)| scorer.rarity(&row.levels, left, right));
+        };
         self.candidates.par_iter_mut().for_each(renew);
         self.random.par_iter_mut().for_each(renew);
     }
@@ -181,11 +184,6 @@ fn weights(field: &FieldParameters) -> Vec<f64> {
         _ => (m / u).log2(),
     };
     field.m.iter().zip(&field.u).enumerate().map(factor).collect()
-}
-
-fn levels(scorer: &Scorer<'_>, records: &[Record], left: u32, right: u32) -> (Levels, f64) {
-    let pair = records.get(large(left)).zip(records.get(large(right)));
-    pair.map_or_else(Default::default, |(left, right)| scorer.levels(left, right))
 }
 
 /// Shares of levels: what was seen, each with its part, and what is believed.

@@ -6,7 +6,6 @@ use super::{
     Model, Parameters, Record,
     compare::{self, Levels},
     kind::{EXACT, MISSING},
-    model::MAX_FIELDS,
     parameters::{self, Terms},
     record::Value,
 };
@@ -122,18 +121,14 @@ impl<'a> Scorer<'a> {
         (!certain && weight >= floor).then_some(weight)
     }
 
-    /// The level of each field, and what the frequencies of values that are the same add, without the average.
-    pub(super) fn levels(&self, left: &Record, right: &Record) -> (Levels, f64) {
-        let mut levels = [MISSING; MAX_FIELDS];
-        let mut terms = 0.0;
-        compare::compare(self.model, left, right, |index, level, one, other| {
-            if let Some(slot) = levels.get_mut(index) {
-                *slot = level;
-            }
-            terms += self.fields.get(index).map_or(0.0, |field| field.rarity(level, one, other));
-            true
-        });
-        (levels, terms)
+    /// What the frequencies of values that are the same add, without the average.
+    pub(super) fn rarity(&self, levels: &Levels, left: &Record, right: &Record) -> f64 {
+        let fields = self.model.fields().iter().zip(&self.fields).zip(levels).enumerate();
+        let rarity = |(index, ((of, field), _)): (usize, ((&super::Field, &Weights<'_>), &u8))| {
+            let (level, one, other) = compare::best(of.kind, left.values(index), right.values(index));
+            field.rarity(level, one, other)
+        };
+        fields.filter(|(_, (_, level))| **level == EXACT).map(rarity).sum()
     }
 }
 

@@ -44,7 +44,7 @@ pub(super) fn place(left: &[u8], right: &[u8]) -> u8 {
     let shorter = left.len().min(right.len());
     if shorter >= 4 && edits(left, right, 1).is_some() {
         ONE_ERROR
-    } else if shorter >= 4 && (likeness(left, right, 0.67) > 0.0 || jaro(left, right) >= 0.92 || shuffled(left, right)) {
+    } else if shorter >= 4 && (likeness(left, right, 0.67) > 0.0 || jaro(left, right, 0.92) > 0.0 || shuffled(left, right)) {
         TWO_ERRORS
     } else if words(left).any(|word| word.len() >= 4 && words(right).any(|other| word == other)) {
         ALIKE

@@ -94,3 +94,15 @@ fn names<'a>((given, family): (usize, usize), left: &'a Record, right: &'a Recor
     }
     (level(across.0, straight.0), level(across.1, straight.1))
 }
+
+/// The level of every field.
+pub(super) fn levels(model: &Model, left: &Record, right: &Record) -> Levels {
+    let mut levels = [MISSING; MAX_FIELDS];
+    compare(model, left, right, |index, level, _, _| {
+        if let Some(slot) = levels.get_mut(index) {
+            *slot = level;
+        }
+        true
+    });
+    levels
+}

@@ -71,7 +71,7 @@ pub(super) fn email(left: &[u8], right: &[u8]) -> u8 {
     let (one, other) = (split(left), split(right));
     if one.0 == other.0 && one.0.len() >= 3 {
         mail::LOCAL
-    } else if one.0.len().min(other.0.len()) >= 4 && jaro(one.0, other.0) >= 0.92 {
+    } else if one.0.len().min(other.0.len()) >= 4 && jaro(one.0, other.0, 0.92) > 0.0 {
         mail::LOCAL_NEAR
     } else if one.1 == other.1 && !one.1.is_empty() {
         mail::DOMAIN

@@ -35,7 +35,7 @@ fn words_level(left: &[u8], right: &[u8]) -> u8 {
     if several && words(left).any(|word| word.len() >= 3 && words(right).any(|other| word == other)) {
         return PART;
     }
-    let likeness = if shorter >= 3 { jaro(left, right) } else { 0.0 };
+    let likeness = if shorter >= 3 { jaro(left, right, 0.78) } else { 0.0 };
     if shorter >= 4 && (likeness >= 0.9 || shuffled(left, right)) || shorter >= 5 && edits(left, right, 2).is_some() {
         CLOSE
     } else if several && words(left).any(|word| words(right).any(|other| word.len() == 1 && other.first() == word.first())) {
