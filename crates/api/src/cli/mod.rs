@@ -10,6 +10,7 @@ mod demo;
 mod doctor;
 mod import;
 mod keys;
+mod matching;
 mod migrate;
 mod serve;
 mod token;
@@ -84,6 +85,8 @@ enum Command {
     Token(token::TokenOptions),
     /// Import the files of a directory.
     Import(import::ImportOptions),
+    /// Find the records of files that are one and the same, as the matching engine does for customers.
+    Match(matching::MatchOptions),
     /// Print the OpenAPI document.
     Openapi,
 }
@@ -112,6 +115,7 @@ fn dispatch(cli: Cli) -> Result<()> {
         Command::Demo(options) => demo::run(&cli.database, &options),
         Command::Token(options) => token::run(options),
         Command::Import(options) => import::run(&cli.database, &options),
+        Command::Match(options) => matching::run(&options),
         Command::Openapi => print(&crate::openapi::text()),
     }
 }

@@ -141,7 +141,7 @@ impl Mapping {
         Ok(())
     }
 
-    fn reader<R: Read>(&self, file: R) -> Result<csv::Reader<R>, String> {
+    pub(super) fn reader<R: Read>(&self, file: R) -> Result<csv::Reader<R>, String> {
         let delimiter = u8::try_from(self.delimiter).map_err(|error| error.to_string())?;
         Ok(csv::ReaderBuilder::new().delimiter(delimiter).trim(csv::Trim::All).flexible(true).from_reader(file))
     }
@@ -165,7 +165,8 @@ impl MappedField {
     }
 }
 
-fn position(headers: &csv::StringRecord, name: &str) -> Result<usize, String> {
+/// Where a column stands.
+pub(super) fn position(headers: &csv::StringRecord, name: &str) -> Result<usize, String> {
     headers
         .iter()
         .position(|header| header.trim_start_matches('\u{feff}').trim() == name)

@@ -6,6 +6,8 @@
 //! [`score`] (or a [`Scorer`] for many pairs) says how probable it is that two records are one, and why;
 //! [`batch`] does so for all pairs with a common key and [`components`] makes groups of the pairs.
 //!
+//! [`resolve`] does all of that for records of a file, which a [`Mapping`] reads.
+//!
 //! A score depends on the two records and the parameters alone, and candidates on the keys that at most
 //! [`blocking::CAP`] records share. A batch and the match of a single record therefore agree.
 
@@ -20,10 +22,12 @@ mod legal_form;
 mod mapping;
 mod measure;
 mod model;
+mod name_pairs;
 mod nickname;
 mod normal;
 mod parameters;
 mod record;
+mod resolve;
 mod score;
 mod term_counts;
 
@@ -36,6 +40,8 @@ pub use kind::{Kind, Level};
 pub use mapping::{Columns, Loaded, MappedField, Mapping, NamePairs, Truth};
 pub use measure::Accuracy;
 pub use model::{Field, MAX_FIELDS, Model};
+pub use name_pairs::{NAME_THRESHOLD, NamePair, name_likeness};
 pub use parameters::{FieldParameters, Parameters, Terms, TrainedOn};
 pub use record::Record;
+pub use resolve::{Resolution, THRESHOLD, resolve};
 pub use score::{Score, Scorer, Step, probability, score, weight_of};

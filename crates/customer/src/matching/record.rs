@@ -105,7 +105,7 @@ fn unpack(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
 }
 
 /// The one spelling of a value, if it says anything.
-fn normalise(kind: Kind, text: &str) -> Option<(String, String)> {
+pub(super) fn normalise(kind: Kind, text: &str) -> Option<(String, String)> {
     if text.trim().is_empty() {
         return None;
     }
@@ -121,4 +121,9 @@ fn normalise(kind: Kind, text: &str) -> Option<(String, String)> {
         Kind::Street | Kind::Locality | Kind::Region | Kind::Category | Kind::Text => plain(normal::latin(&normal::folded(text))),
     };
     if value.0.is_empty() { None } else { Some(value) }
+}
+
+/// A value that is not packed yet.
+pub(super) const fn value((latin, native): &(String, String)) -> Value<'_> {
+    Value { latin: latin.as_bytes(), native: native.as_bytes() }
 }

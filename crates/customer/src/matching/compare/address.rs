@@ -2,7 +2,7 @@
 
 use super::{
     super::kind::{CATEGORY_ALIKE, CATEGORY_DIFFERENT, EXACT, plain::*},
-    text::{edits, jaro, likeness, same_letters, shuffled, words},
+    text::{count, edits, jaro, likeness, same_letters, shuffled, words},
 };
 
 /// Streets and whole addresses: numbers count apart from words.
@@ -32,7 +32,6 @@ fn shared(left: &[u8], right: &[u8]) -> f64 {
     let (short, long) = if length(left) <= length(right) { (left, right) } else { (right, left) };
     let alike = |one: &&[u8]| words(long).any(|other| *one == other || one.len() >= 4 && edits(one, other, 1).is_some());
     let found: usize = words(short).filter(alike).map(<[u8]>::len).sum();
-    let count = |n: usize| f64::from(u32::try_from(n).unwrap_or(u32::MAX));
     count(found) / count(length(short).max(1))
 }
 

@@ -3,6 +3,7 @@
 mod address;
 mod company;
 mod date;
+mod likeness;
 mod number;
 mod person;
 mod text;
@@ -15,7 +16,9 @@ use super::{
 };
 
 /// The level of each field, in the model's order.
-pub type Levels = [u8; MAX_FIELDS];
+pub(super) type Levels = [u8; MAX_FIELDS];
+
+pub(super) use likeness::names as name_likeness;
 
 /// At which level two values of a kind agree.
 pub(super) fn level(kind: Kind, left: Value<'_>, right: Value<'_>) -> u8 {

@@ -51,7 +51,8 @@ fn common(left: &[u8], right: &[u8]) -> usize {
     found
 }
 
-fn count(number: usize) -> f64 {
+/// As a number to reckon with.
+pub(super) fn count(number: usize) -> f64 {
     f64::from(u32::try_from(number).unwrap_or(u32::MAX))
 }
 
