@@ -4,13 +4,69 @@ use kehu_customer::matching::{Field, Kind, Model, Record};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 
 const FAMILY: &[&str] = &[
-    "Smith", "Novak", "Müller", "García", "Rossi", "Kowalski", "Ivanov", "Nguyen", "Schmidt", "Dubois", "Johnson", "Silva", "Hansen",
-    "Horvat", "Papadopoulos", "Yilmaz", "Jensen", "Kim", "O'Brien", "van Dijk", "Fernández", "Bianchi", "Svoboda", "Weber", "Moreau",
+    "Smith",
+    "Novak",
+    "Müller",
+    "García",
+    "Rossi",
+    "Kowalski",
+    "Ivanov",
+    "Nguyen",
+    "Schmidt",
+    "Dubois",
+    "Johnson",
+    "Silva",
+    "Hansen",
+    "Horvat",
+    "Papadopoulos",
+    "Yilmaz",
+    "Jensen",
+    "Kim",
+    "O'Brien",
+    "van Dijk",
+    "Fernández",
+    "Bianchi",
+    "Svoboda",
+    "Weber",
+    "Moreau",
 ];
 const GIVEN: &[&str] = &[
-    "Robert", "Elizabeth", "William", "Katherine", "Johannes", "Margaret", "Michael", "Jennifer", "Thomas", "Susanna", "Alexander",
-    "Christina", "Joseph", "Anna", "Richard", "Barbara", "Edward", "Rebecca", "Daniel", "Victoria", "Nicholas", "Theresa", "Samuel",
-    "Patricia", "Benjamin", "Amelia", "Gustav", "Ingrid", "Rafael", "Noor", "Yusuf", "Leila", "Hugo", "Zora", "Milan", "Petra",
+    "Robert",
+    "Elizabeth",
+    "William",
+    "Katherine",
+    "Johannes",
+    "Margaret",
+    "Michael",
+    "Jennifer",
+    "Thomas",
+    "Susanna",
+    "Alexander",
+    "Christina",
+    "Joseph",
+    "Anna",
+    "Richard",
+    "Barbara",
+    "Edward",
+    "Rebecca",
+    "Daniel",
+    "Victoria",
+    "Nicholas",
+    "Theresa",
+    "Samuel",
+    "Patricia",
+    "Benjamin",
+    "Amelia",
+    "Gustav",
+    "Ingrid",
+    "Rafael",
+    "Noor",
+    "Yusuf",
+    "Leila",
+    "Hugo",
+    "Zora",
+    "Milan",
+    "Petra",
 ];
 const SHORT: &[(&str, &str)] = &[
     ("Robert", "Bob"),
@@ -27,8 +83,8 @@ const SHORT: &[(&str, &str)] = &[
     ("Patricia", "Pat"),
 ];
 const SYLLABLES: &[&str] = &[
-    "ba", "ler", "mon", "ti", "ker", "sta", "vi", "no", "hal", "den", "ros", "lin", "gar", "mi", "tov", "bren", "sel", "ka", "dor", "wen",
-    "fi", "lam", "ris", "tho", "ven", "zan", "pe", "gol", "stein", "berg",
+    "ba", "ler", "mon", "ti", "ker", "sta", "vi", "no", "hal", "den", "ros", "lin", "gar", "mi", "tov", "bren", "sel", "ka",
+    "dor", "wen", "fi", "lam", "ris", "tho", "ven", "zan", "pe", "gol", "stein", "berg",
 ];
 const STREETS: &[&str] = &["street", "road", "lane", "avenue", "close", "square"];
 
@@ -50,7 +106,8 @@ pub struct Recipe {
 pub type Row = [String; 9];
 
 /// What a row holds.
-pub const COLUMNS: [&str; 9] = ["given_name", "family_name", "birth_date", "identity_number", "phone", "email", "street", "postcode", "city"];
+pub const COLUMNS: [&str; 9] =
+    ["given_name", "family_name", "birth_date", "identity_number", "phone", "email", "street", "postcode", "city"];
 
 /// The model of rows.
 pub fn model() -> Model {
@@ -118,7 +175,8 @@ impl Maker {
 
     fn person(&mut self) -> Row {
         let (given, family) = (self.word(GIVEN), self.word(FAMILY));
-        let (year, month, day) = (self.random.random_range(1930..2008), self.random.random_range(1..=12), self.random.random_range(1..=28));
+        let (year, month, day) =
+            (self.random.random_range(1930..2008), self.random.random_range(1..=12), self.random.random_range(1..=28));
         let place = self.random.random_range(0..20_000_u32);
         let city = ["Ash", "Nor", "Lower ", "Upper ", "Saint "][(place % 5) as usize].to_owned() + &place_name(place / 50);
         let handle: u32 = self.random.random_range(1..999);
@@ -157,7 +215,9 @@ impl Maker {
     fn changed(&mut self, at: usize, value: &str) -> String {
         match at {
             0 if self.of_100(20) => value.chars().take(1).collect::<String>() + ".",
-            0 => SHORT.iter().find(|(long, _)| *long == value).map_or_else(|| self.typed(value), |(_, short)| (*short).to_owned()),
+            0 => {
+                SHORT.iter().find(|(long, _)| *long == value).map_or_else(|| self.typed(value), |(_, short)| (*short).to_owned())
+            }
             2 if self.of_100(40) => {
                 let parts: Vec<&str> = value.split('-').collect();
                 format!("{}-{}-{}", parts[0], parts[2], parts[1])

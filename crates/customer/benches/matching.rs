@@ -2,7 +2,13 @@
 //!
 //! `cargo bench -p kehu-customer --bench matching -- 10000 100000 1000000`; with `--write FILE` the first number of
 //! people is only written to a file, for other programs. Each number is measured in a process of its own.
-#![expect(clippy::print_stdout, clippy::indexing_slicing, clippy::unwrap_used, clippy::as_conversions, reason = "a program for measuring")]
+#![expect(
+    clippy::print_stdout,
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    clippy::as_conversions,
+    reason = "a program for measuring"
+)]
 
 #[path = "../../../tests/support/people.rs"]
 mod people;
@@ -77,6 +83,7 @@ fn status() -> String {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let memory = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).map_or("", str::trim);
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    let ticks: Vec<f64> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().skip(11).take(2).filter_map(|n| n.parse().ok()).collect();
+    let ticks: Vec<f64> =
+        stat.rsplit(')').next().unwrap_or_default().split_whitespace().skip(11).take(2).filter_map(|n| n.parse().ok()).collect();
     format!("peak memory {memory}, processor {:.2} s", ticks.iter().sum::<f64>() / 100.0)
 }

@@ -19,9 +19,9 @@ use super::{
 };
 
 /// Records whose candidates are learned from.
-const SAMPLE: usize = 40_000;
+const SAMPLE: usize = 20_000;
 /// Pairs with a common key that are learned from, at most.
-const MAX_CANDIDATES: usize = 2_000_000;
+const MAX_CANDIDATES: usize = 400_000;
 /// Pairs drawn at random, at most.
 const RANDOM_PAIRS: usize = 250_000;
 /// Pairs that the shares of experience count as.
