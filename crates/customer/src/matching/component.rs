@@ -1,8 +1,8 @@
 //! Which records are one customer, given which pairs probably are.
 //!
 //! Pairs are joined from the most probable one down, and two groups become one only if all of their members
-//! together speak for it: the mean weight over all pairs between them. So one weak pair never ties two firm groups
-//! together, and a record that agrees with most of a group belongs to it though one member has a typing error.
+//! together speak for it: the mean weight over all pairs between them, and enough of the pairs. So one weak pair never
+//! ties two firm groups together, and a record that agrees with most of a group belongs to it though one member has a typing error.
 
 use std::collections::HashMap;
 
@@ -57,6 +57,8 @@ pub fn closure(model: &Model, parameters: &Parameters, records: &[Record], group
 const LARGE: usize = 50;
 /// No pair alone speaks more for or against than this.
 const MOST: f64 = 12.0;
+/// So many of the pairs between two groups must speak for it.
+const ENOUGH: f64 = 0.4;
 
 struct Groups<'a> {
     scorer: Scorer<'a>,
@@ -78,7 +80,7 @@ impl Groups<'_> {
             return;
         }
         let (Some(one), Some(other)) = (self.members.get(&left), self.members.get(&right)) else { return };
-        if one.len() + other.len() > LARGE || self.mean(one, other) < floor {
+        if one.len() + other.len() > LARGE || !self.agree(one, other, floor) {
             return;
         }
         let moved = self.members.remove(&right).unwrap_or_default();
@@ -88,17 +90,18 @@ impl Groups<'_> {
         self.members.entry(left).or_default().extend(moved);
     }
 
-    /// The mean weight over all pairs between two groups.
-    fn mean(&self, one: &[u32], other: &[u32]) -> f64 {
-        let (mut sum, mut pairs) = (0.0, 0.0);
+    /// Whether the pairs between two groups speak for their being one: in the mean, and enough of them.
+    fn agree(&self, one: &[u32], other: &[u32], floor: f64) -> bool {
+        let (mut sum, mut pairs, mut speaking) = (0.0, 0.0, 0.0);
         for left in one {
             for right in other {
                 let found = self.records.get(large(*left)).zip(self.records.get(large(*right)));
                 let weight = found.and_then(|(left, right)| self.scorer.weight(left, right, -1e9)).unwrap_or(-MOST);
                 sum += weight.clamp(-MOST, MOST);
                 pairs += 1.0;
+                speaking += if weight >= floor { 1.0 } else { 0.0 };
             }
         }
-        if pairs > 0.0 { sum / pairs } else { -MOST }
+        sum >= floor * pairs && speaking >= ENOUGH * pairs
     }
 }

@@ -18,6 +18,8 @@ mod component;
 mod estimate;
 mod index;
 mod kind;
+#[cfg(test)]
+mod laws;
 mod legal_form;
 mod mapping;
 mod measure;
@@ -36,7 +38,7 @@ pub use blocking::Salt;
 pub use component::{closure, components};
 pub use estimate::estimate;
 pub use index::Index;
-pub use kind::{Kind, Level};
+pub use kind::{EXACT, Kind, Level, MISSING};
 pub use mapping::{Columns, Loaded, MappedField, Mapping, NamePairs, Truth};
 pub use measure::Accuracy;
 pub use model::{Field, MAX_FIELDS, Model};

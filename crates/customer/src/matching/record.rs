@@ -70,7 +70,7 @@ impl Record {
 }
 
 /// The values of a field.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Values<'a>(&'a [u8]);
 
 impl Values<'_> {

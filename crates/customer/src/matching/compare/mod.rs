@@ -22,6 +22,8 @@ pub(super) use likeness::names as name_likeness;
 
 /// At which level two values of a kind agree.
 pub(super) fn level(kind: Kind, left: Value<'_>, right: Value<'_>) -> u8 {
+    // Words find each other one after the other: in one order, so that both ways give the same.
+    let (left, right) = if (left.latin, left.native) <= (right.latin, right.native) { (left, right) } else { (right, left) };
     match kind {
         Kind::FullName => person::whole(left, right),
         Kind::GivenName | Kind::FamilyName => person::part(left, right),
@@ -43,7 +45,8 @@ pub(super) fn best<'a>(kind: Kind, left: Values<'a>, right: Values<'a>) -> (u8, 
     for one in left {
         for other in right {
             let level = level(kind, one, other);
-            if found.0 == MISSING || level < found.0 {
+            let first = || one.latin.min(other.latin) < found.1.latin.min(found.2.latin);
+            if found.0 == MISSING || level < found.0 || level == found.0 && first() {
                 found = (level, one, other);
             }
         }
@@ -75,8 +78,10 @@ type Found<'a> = (u8, Value<'a>, Value<'a>);
 
 /// Given and family name, straight or across, whichever agrees better.
 fn names<'a>((given, family): (usize, usize), left: &'a Record, right: &'a Record) -> (Found<'a>, Found<'a>) {
-    let (left_given, left_family) = (left.values(given), left.values(family));
-    let (right_given, right_family) = (right.values(given), right.values(family));
+    let of = |record: &'a Record| (record.values(given), record.values(family));
+    let (one, other) = (of(left), of(right));
+    // What agrees across counts for one of the two fields: for the same one both ways.
+    let ((left_given, left_family), (right_given, right_family)) = if one <= other { (one, other) } else { (other, one) };
     let straight = (best(Kind::GivenName, left_given, right_given), best(Kind::FamilyName, left_family, right_family));
     let disagree = |level: u8| level == MISSING || level >= part::ALIKE;
     if !(disagree(straight.0.0) && disagree(straight.1.0)) {

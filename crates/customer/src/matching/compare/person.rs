@@ -38,7 +38,7 @@ fn words_level(left: &[u8], right: &[u8]) -> u8 {
     let likeness = if shorter >= 3 { jaro(left, right, 0.78) } else { 0.0 };
     if shorter >= 4 && (likeness >= 0.9 || shuffled(left, right)) || shorter >= 5 && edits(left, right, 2).is_some() {
         CLOSE
-    } else if several && words(left).any(|word| words(right).any(|other| word.len() == 1 && other.first() == word.first())) {
+    } else if several && words(left).any(|word| words(right).any(|other| initial(word, other))) {
         INITIAL
     } else if shorter >= 3 && (left.starts_with(right) || right.starts_with(left)) {
         PART
