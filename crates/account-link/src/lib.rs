@@ -17,6 +17,7 @@ pub mod report;
 pub mod scope;
 pub mod standing_order;
 pub mod statement;
+pub mod timeline;
 pub mod transaction;
 pub mod view;
 

@@ -2,22 +2,15 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use diesel::{ExpressionMethods, QueryDsl, RunQueryDsl, SelectableHelper};
 use kehu_customer::CustomerId;
-use kehu_kernel::{
-    Action, Actor, AnyId, BasisPoints, Conn, Currency, Date, Money, Result,
-    access::FieldClass,
-    schema::{account_links, accounts},
-    text_enum,
-};
+use kehu_kernel::{Action, Actor, AnyId, BasisPoints, Conn, Currency, Date, Money, Result, access::FieldClass, text_enum};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::{
     account::{self, Account, AccountId, AccountRow},
     interval::split,
-    link::{self, LinkFacts, LinkRole, LinkRow},
-    scope,
+    link::{self, AccountLinkId, LinkFacts, LinkRow},
 };
 
 /// The most accounts that are shown one by one; totals always cover all.
@@ -125,8 +118,7 @@ pub fn of_customer(conn: &mut Conn, actor: &Actor, id: CustomerId, query: &Portf
     kehu_customer::require(conn, actor, Action::CustomerRead, id)?;
     kehu_customer::require(conn, actor, Action::AccountRead, id)?;
     let day = query.as_of.unwrap_or_else(|| conn.now.date());
-    let held = Held::load(conn, id, day)?;
-    let accounts = account::present(conn, actor, held.rows.clone())?;
+    let (held, accounts) = Held::load(conn, actor, id, day)?;
     Ok(held.grouped(actor, accounts, query.group_by.unwrap_or(AccountGrouping::Branch)))
 }
 
@@ -134,26 +126,25 @@ pub fn of_customer(conn: &mut Conn, actor: &Actor, id: CustomerId, query: &Portf
 pub(crate) struct Held {
     customer: CustomerId,
     day: Date,
-    pub rows: Vec<AccountRow>,
+    /// The customer's links, past and future ones, too.
+    pub links_ever: Vec<LinkRow>,
     links: BTreeMap<AccountId, Vec<LinkRow>>,
     parts: HashMap<AccountId, Part>,
 }
 
 impl Held {
-    /// Reads it; the caller has checked the right to see the customer.
-    pub fn load(conn: &mut Conn, id: CustomerId, day: Date) -> Result<Self> {
+    /// Reads it, with the accounts themselves in the order of their ids; the caller has checked the right to see the customer.
+    pub fn load(conn: &mut Conn, actor: &Actor, id: CustomerId, day: Date) -> Result<(Self, Vec<Account>)> {
+        let (links_ever, others) = link::around(conn, id, day)?;
         let mut links: BTreeMap<AccountId, Vec<LinkRow>> = BTreeMap::new();
-        for link in link::of_customer(conn, id, day)? {
-            links.entry(link.account_id).or_default().push(link);
+        for link in links_ever.iter().filter(|link| link.holds_on(day)) {
+            links.entry(link.account_id).or_default().push(link.clone());
         }
-        let shares = shares(conn, id, &links, day)?;
-        let mut rows: Vec<AccountRow> = Vec::new();
-        for chunk in links.keys().copied().collect::<Vec<_>>().chunks(5_000) {
-            let of = accounts::table.filter(accounts::id.eq_any(chunk)).order(accounts::id);
-            rows.extend(of.select(AccountRow::as_select()).load::<AccountRow>(&mut conn.db)?);
-        }
-        let parts = rows.iter().filter_map(|row| Some((row.id, part(row, shares.get(&row.id)?)?))).collect();
-        Ok(Self { customer: id, day, rows, links, parts })
+        let found = account::of_customer(conn, actor, id, day)?;
+        let shares = shares(id, &links, others);
+        let parts = found.iter().filter_map(|(row, _)| Some((row.id, part(row, shares.get(&row.id)?)?))).collect();
+        let accounts = found.into_iter().map(|(_, account)| account).collect();
+        Ok((Self { customer: id, day, links_ever, links, parts }, accounts))
     }
 
     /// An account with what the customer is to it.
@@ -214,31 +205,23 @@ fn part(row: &AccountRow, (shares, mine): &Shares) -> Option<Part> {
     Some(Part { balance, mine: sum, alone: mine.iter().all(|mine| *mine) })
 }
 
-/// Shares of all owners of the accounts of which the customer is one.
-fn shares(
-    conn: &mut Conn,
-    id: CustomerId,
-    own: &BTreeMap<AccountId, Vec<LinkRow>>,
-    day: Date,
-) -> Result<HashMap<AccountId, Shares>> {
-    let owned: Vec<AccountId> =
-        own.iter().filter(|(_, links)| links.iter().any(|link| link.role.owns())).map(|(account, _)| *account).collect();
-    let mut shares: HashMap<AccountId, Shares> = HashMap::new();
-    for chunk in owned.chunks(5_000) {
-        let rows: Vec<(AccountId, CustomerId, Option<BasisPoints>)> = account_links::table
-            .filter(account_links::account_id.eq_any(chunk))
-            .filter(account_links::role.eq_any([LinkRole::Owner, LinkRole::JointOwner]))
-            .filter(scope::active(day))
-            .order((account_links::account_id, account_links::id))
-            .select((account_links::account_id, account_links::customer_id, account_links::share_bp))
-            .load(&mut conn.db)?;
-        for (account, owner, share) in rows {
-            let (all, mine) = shares.entry(account).or_default();
-            all.push(share);
-            mine.push(owner == id);
+/// Shares of all owners of the accounts of which the customer is one, in the order of their links.
+fn shares(id: CustomerId, own: &BTreeMap<AccountId, Vec<LinkRow>>, others: Vec<LinkRow>) -> HashMap<AccountId, Shares> {
+    let mut owners: HashMap<AccountId, Vec<(AccountLinkId, Option<BasisPoints>, bool)>> = HashMap::new();
+    let mine = own.values().flatten().filter(|link| link.role.owns());
+    for link in mine {
+        owners.entry(link.account_id).or_default().push((link.id, link.share_bp, link.customer_id == id));
+    }
+    for link in others {
+        if let Some(owners) = owners.get_mut(&link.account_id) {
+            owners.push((link.id, link.share_bp, false));
         }
     }
-    Ok(shares)
+    let in_order = |mut owners: Vec<(AccountLinkId, Option<BasisPoints>, bool)>| {
+        owners.sort_unstable_by_key(|(link, _, _)| *link);
+        owners.into_iter().map(|(_, share, mine)| (share, mine)).unzip()
+    };
+    owners.into_iter().map(|(account, owners)| (account, in_order(owners))).collect()
 }
 
 fn totals(parts: &HashMap<AccountId, Part>, accounts: impl Iterator<Item = AccountId>) -> Vec<AccountTotal> {

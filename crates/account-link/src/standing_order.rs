@@ -1,13 +1,17 @@
 //! Standing orders: what an account pays again and again.
 
+use std::collections::HashMap;
+
 use diesel::{
-    BoolExpressionMethods, BoxableExpression, ExpressionMethods, Insertable, QueryDsl, Queryable, RunQueryDsl, Selectable,
-    SelectableHelper,
+    BoolExpressionMethods, BoxableExpression, ExpressionMethods, Insertable, NullableExpressionMethods, QueryDsl, Queryable,
+    RunQueryDsl, Selectable, SelectableHelper,
     dsl::sql,
     sql_types::{BigInt, Bool, Text},
 };
+use kehu_customer::CustomerId;
 use kehu_kernel::{
-    Action, Actor, Conn, Currency, Date, Id, Instant, Money, Page, PageParams, Reference, Result,
+    Action, Actor, Conn, Currency, Date, Id, Instant, Money, PageParams, Reference, Result,
+    page::counted,
     schema::{accounts, standing_orders},
     store::{MultiBackend, within},
     text_enum,
@@ -16,9 +20,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::{
-    account::{AccountId, labels},
+    account::{Account, AccountId, labels},
     balance::see_amounts,
-    scope,
+    scope::{self, held_by},
 };
 
 /// Identifier of a standing order.
@@ -172,20 +176,31 @@ pub fn list(conn: &mut Conn, actor: &Actor, filter: &StandingOrderFilter, params
     Ok(StandingOrderPage { items, next_cursor: page.next_cursor, total: page.total, sums })
 }
 
-/// The latest standing orders of some accounts, with their number; the caller has checked the right.
-pub(crate) fn of_accounts(conn: &mut Conn, accounts: &[AccountId], limit: i64) -> Result<Page<StandingOrder>> {
-    let matching = || standing_orders::table.filter(standing_orders::account_id.eq_any(accounts));
-    let total = matching().count().get_result(&mut conn.db)?;
-    let rows =
-        matching().order(standing_orders::id.desc()).limit(limit).select(StandingOrderRow::as_select()).load(&mut conn.db)?;
-    Ok(Page { items: present(conn, rows)?, next_cursor: None, total: Some(total) })
+/// The latest standing orders of the accounts to which a customer is linked on a day, and how many there are. `accounts`
+/// are those accounts; the caller has checked the right.
+pub(crate) fn of_customer(
+    conn: &mut Conn,
+    id: CustomerId,
+    day: Date,
+    accounts: &[Account],
+    shown: i64,
+) -> Result<(Vec<StandingOrder>, i64)> {
+    let all = || standing_orders::table.filter(standing_orders::account_id.eq_any(held_by!(id, day)));
+    let rows: Vec<StandingOrderRow> =
+        all().order(standing_orders::id.desc()).limit(shown + 1).select(StandingOrderRow::as_select()).load(&mut conn.db)?;
+    let (rows, count) = counted(rows, shown, || Ok(all().count().get_result(&mut conn.db)?))?;
+    let labels = accounts.iter().map(|account| (account.id, account.number.clone())).collect();
+    Ok((named(rows, &labels), count))
 }
 
 fn present(conn: &mut Conn, rows: Vec<StandingOrderRow>) -> Result<Vec<StandingOrder>> {
     let labels = labels(conn, rows.iter().map(|row| row.account_id))?;
+    Ok(named(rows, &labels))
+}
+
+fn named(rows: Vec<StandingOrderRow>, labels: &HashMap<AccountId, String>) -> Vec<StandingOrder> {
     let label = |id: AccountId| Reference::new(id, labels.get(&id).cloned().unwrap_or_default());
-    Ok(rows
-        .into_iter()
+    rows.into_iter()
         .map(|row| StandingOrder {
             id: row.id,
             account: label(row.account_id),
@@ -202,5 +217,5 @@ fn present(conn: &mut Conn, rows: Vec<StandingOrderRow>) -> Result<Vec<StandingO
             created_at: row.created_at,
             updated_at: row.updated_at,
         })
-        .collect())
+        .collect()
 }

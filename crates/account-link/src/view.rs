@@ -1,14 +1,18 @@
 //! The part of a customer's view that has to do with accounts.
 
-use diesel::{ExpressionMethods, QueryDsl, RunQueryDsl};
-use kehu_customer::CustomerId;
-use kehu_kernel::{Action, Actor, Conn, Error, Result, access::FieldClass, schema::account_monthly_totals};
+use kehu_customer::{
+    CustomerId,
+    timeline::AccountSpan,
+    view::alert::{AlertKind, CustomerAlert},
+};
+use kehu_kernel::{Actor, Conn, Date, Reference, Result, access::FieldClass, page::counted};
 
 use crate::{
-    account::{self, Account, AccountId},
+    account::{Account, AccountId, RepaymentState},
     portfolio::{AccountGrouping, CustomerAccount, CustomerAccounts, Held, count},
     product::ProductCategory,
     standing_order::{self, StandingOrder},
+    timeline::united,
     transaction::{self, Transaction},
 };
 
@@ -30,10 +34,14 @@ pub struct AccountsView {
     pub card_count: i64,
     /// What moves money; absent for callers who may not see amounts.
     pub movements: Option<Movements>,
+    /// What needs attention about the accounts.
+    pub alerts: Vec<CustomerAlert>,
+    /// When each account was the customer's, for the timeline.
+    pub spans: Vec<AccountSpan>,
 }
 
 /// Standing orders and transactions of all accounts together, the latest ones.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Movements {
     /// Standing orders.
     pub standing_orders: Vec<StandingOrder>,
@@ -45,46 +53,48 @@ pub struct Movements {
     pub transaction_count: i64,
 }
 
-/// The accounts of a customer; nothing for callers who may not read accounts. The caller has checked that
-/// the customer is in sight. `with_movements` asks for standing orders and transactions, too.
+/// The accounts of a customer; the caller has checked the right to see them. `with_movements` asks for standing orders and
+/// transactions, too.
 ///
 /// # Errors
 /// The database's.
-pub fn accounts(conn: &mut Conn, actor: &Actor, id: CustomerId, with_movements: bool) -> Result<Option<AccountsView>> {
-    match kehu_customer::require(conn, actor, Action::AccountRead, id) {
-        Ok(_) => {}
-        Err(Error::NotFound | Error::Forbidden(_)) => return Ok(None),
-        Err(error) => return Err(error),
-    }
-    let held = Held::load(conn, id, conn.now.date())?;
-    let ids: Vec<AccountId> = held.rows.iter().map(|row| row.id).collect();
-    let all = account::present(conn, actor, held.rows.clone())?;
+pub fn accounts(conn: &mut Conn, actor: &Actor, id: CustomerId, with_movements: bool) -> Result<AccountsView> {
+    let today = conn.now.date();
+    let (held, all) = Held::load(conn, actor, id, today)?;
+    let moving = with_movements && actor.sees(FieldClass::Internal);
+    let movements = if moving { Some(movements(conn, id, &all, today)?) } else { None };
     let (cards, rest): (Vec<Account>, Vec<Account>) =
         all.into_iter().partition(|account| account.category == ProductCategory::Card);
     let (loans, rest): (Vec<Account>, Vec<Account>) =
         rest.into_iter().partition(|account| account.category == ProductCategory::Loan);
+    let alerts = loans.iter().filter_map(alert).collect();
     let (loan_count, card_count) = (count(loans.len()), count(cards.len()));
     let some = |accounts: Vec<Account>| accounts.into_iter().take(SHOWN).map(|account| held.entry(actor, account)).collect();
     let (loans, cards) = (some(loans), some(cards));
     let accounts = held.grouped(actor, rest, AccountGrouping::Branch);
-    let movements = if with_movements && actor.sees(FieldClass::Internal) { Some(movements(conn, &ids)?) } else { None };
-    Ok(Some(AccountsView { accounts, loans, loan_count, cards, card_count, movements }))
+    let mut links: Vec<_> = held.links_ever.iter().map(|link| (link.account_id, link.valid_from, link.valid_to)).collect();
+    links.sort_unstable();
+    let spans = united(links);
+    Ok(AccountsView { accounts, loans, loan_count, cards, card_count, movements, alerts, spans })
 }
 
-fn movements(conn: &mut Conn, ids: &[AccountId]) -> Result<Movements> {
-    // A corporate customer with thousands of accounts gets those of the first thousand here.
-    let ids = ids.get(..1_000).unwrap_or(ids);
-    let shown = i64::try_from(SHOWN).unwrap_or(0);
-    let orders = standing_order::of_accounts(conn, ids, shown)?;
-    let transactions = transaction::latest(conn, ids, shown)?;
-    let counts: Vec<(i64, i64)> = account_monthly_totals::table
-        .filter(account_monthly_totals::account_id.eq_any(ids))
-        .select((account_monthly_totals::credit_count, account_monthly_totals::debit_count))
-        .load(&mut conn.db)?;
-    Ok(Movements {
-        standing_orders: orders.items,
-        standing_order_count: orders.total.unwrap_or(0),
-        transactions,
-        transaction_count: counts.into_iter().map(|(credits, debits)| credits + debits).sum(),
-    })
+/// What needs attention about a loan; nothing for callers who are not shown how it is being repaid.
+fn alert(account: &Account) -> Option<CustomerAlert> {
+    let loan = account.loan.as_ref()?;
+    let fails = matches!(loan.repayment_state, RepaymentState::Overdue | RepaymentState::Defaulted);
+    let about = Reference::new(account.id, account.number.clone());
+    fails.then(|| CustomerAlert::new(AlertKind::LoanOverdue, None).about(about))
+}
+
+fn movements(conn: &mut Conn, id: CustomerId, accounts: &[Account], today: Date) -> Result<Movements> {
+    if accounts.is_empty() {
+        return Ok(Movements::default());
+    }
+    let shown = count(SHOWN);
+    let (standing_orders, standing_order_count) = standing_order::of_customer(conn, id, today, accounts, shown)?;
+    // A corporate customer with thousands of accounts gets the transactions of the first thousand here.
+    let ids: Vec<AccountId> = accounts.iter().map(|account| account.id).take(1_000).collect();
+    let latest = transaction::latest(conn, &ids, shown + 1)?;
+    let (transactions, transaction_count) = counted(latest, shown, || transaction::count_of_customer(conn, id, today))?;
+    Ok(Movements { standing_orders, standing_order_count, transactions, transaction_count })
 }

@@ -2,12 +2,12 @@
 
 use std::collections::HashMap;
 
-use diesel::{ExpressionMethods, QueryDsl, RunQueryDsl, SelectableHelper};
+use diesel::{ExpressionMethods, JoinOnDsl, NullableExpressionMethods, QueryDsl, RunQueryDsl, SelectableHelper};
 use kehu_kernel::{
-    Action, Actor, AnyId, Conn, Reference, Result, Tx,
+    Action, Actor, AnyId, Conn, Date, Reference, Result, Tx,
     access::{ActorKind, FieldClass},
     audit::{self, Access},
-    schema::{branches, organisation_profiles, personal_profiles, staff},
+    schema::{branches, customers, organisation_profiles, personal_profiles, staff},
 };
 
 use crate::{
@@ -46,22 +46,60 @@ pub fn disclose(tx: &mut Tx<'_>, actor: &Actor, id: CustomerId) -> Result<Custom
 pub(crate) fn disclose_row(tx: &mut Tx<'_>, actor: &Actor, row: CustomerRow) -> Result<Customer> {
     let sensitive = shows_sensitive(actor);
     if sensitive {
-        let access = Access {
-            customer_id: Some(row.id.cast()),
-            resource: "customer",
-            resource_id: row.id.cast(),
-            action: Action::CustomerRead.as_str(),
-            fields: SENSITIVE,
-        };
-        audit::record(tx, actor, access)?;
+        record_disclosure(tx, actor, row.id)?;
     }
     one(tx, actor, row, sensitive)
 }
 
-fn one(conn: &mut Conn, actor: &Actor, row: CustomerRow, sensitive: bool) -> Result<Customer> {
-    let mut shown = many(conn, actor, vec![row], sensitive)?;
-    shown.pop().ok_or_else(|| kehu_kernel::Error::internal("a customer was lost on its way out"))
+/// Records that an actor is shown the sensitive fields of a customer.
+///
+/// # Errors
+/// The database's; then they must not be shown.
+pub fn record_disclosure(tx: &mut Tx<'_>, actor: &Actor, id: CustomerId) -> Result<()> {
+    let access = Access {
+        customer_id: Some(id.cast()),
+        resource: "customer",
+        resource_id: id.cast(),
+        action: Action::CustomerRead.as_str(),
+        fields: SENSITIVE,
+    };
+    audit::record(tx, actor, access)
 }
+
+fn one(conn: &mut Conn, actor: &Actor, row: CustomerRow, sensitive: bool) -> Result<Customer> {
+    whole(conn, row, Mask { sensitive, itself: actor.kind == ActorKind::Customer })
+}
+
+/// What a reader of customers is shown of them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Mask {
+    /// Sensitive fields, too.
+    pub sensitive: bool,
+    /// Only what customers are shown of themselves.
+    pub itself: bool,
+}
+
+/// One customer with all that its row refers to, by one statement that is the same for all customers.
+pub(crate) fn whole(conn: &mut Conn, row: CustomerRow, mask: Mask) -> Result<Customer> {
+    let query = customers::table
+        .left_join(personal_profiles::table.on(personal_profiles::customer_id.eq(customers::id)))
+        .left_join(organisation_profiles::table.on(organisation_profiles::customer_id.eq(customers::id)))
+        .left_join(staff::table.on(customers::owner_id.eq(staff::id.nullable())))
+        .left_join(branches::table.on(customers::home_branch_id.eq(branches::id.nullable())))
+        .filter(customers::id.eq(row.id))
+        .select((
+            Option::<PersonalProfile>::as_select(),
+            Option::<OrganisationProfile>::as_select(),
+            staff::name.nullable(),
+            branches::name.nullable(),
+        ));
+    let (personal, organisation, owner, home): Parts = query.first(&mut conn.db)?;
+    let owner = row.owner_id.zip(owner).map(|(id, name)| Reference::new(id, name));
+    let home_branch = row.home_branch_id.zip(home).map(|(id, name)| Reference::new(id, name));
+    Ok(assemble(row, personal, organisation, owner, home_branch, conn.now.date(), mask))
+}
+
+type Parts = (Option<PersonalProfile>, Option<OrganisationProfile>, Option<String>, Option<String>);
 
 /// Customers as the actor is shown them, in the same order.
 pub(crate) fn many(conn: &mut Conn, actor: &Actor, rows: Vec<CustomerRow>, sensitive: bool) -> Result<Vec<Customer>> {
@@ -83,50 +121,66 @@ pub(crate) fn many(conn: &mut Conn, actor: &Actor, rows: Vec<CustomerRow>, sensi
     let owners = staff_names(conn, rows.iter().filter_map(|row| row.owner_id).collect())?;
     let homes = branch_names(conn, rows.iter().filter_map(|row| row.home_branch_id).collect())?;
     let today = conn.now.date();
-    let itself = actor.kind == ActorKind::Customer;
+    let mask = Mask { sensitive, itself: actor.kind == ActorKind::Customer };
     Ok(rows
         .into_iter()
         .map(|row| {
-            let profile = personal.remove(&row.id);
-            let end = row.deceased_on.unwrap_or(today);
-            Customer {
-                id: row.id,
-                number: row.number,
-                kind: row.kind,
-                display_name: row.display_name,
-                status: row.status,
-                status_reason: row.status_reason.filter(|_| !itself),
-                status_derived: row.status_derived,
-                life_cycle_stage: row.life_cycle_stage,
-                tier: row.tier,
-                owner: row.owner_id.and_then(|id| owners.get(&id).cloned()),
-                home_branch: row.home_branch_id.and_then(|id| homes.get(&id).cloned()),
-                preferred_language: row.preferred_language,
-                preferred_channel: row.preferred_channel,
-                risk: (sensitive && !itself).then_some(RiskRatings {
-                    credit_rating: row.credit_rating,
-                    market_rating: row.market_rating,
-                    operational_rating: row.operational_rating,
-                    rated_on: row.rated_on,
-                }),
-                fraud_flag: (!itself).then_some(row.fraud_flag),
-                deceased_on: row.deceased_on,
-                age: profile.as_ref().and_then(|profile| profile.birth_date).map(|born| born.years_until(end)),
-                data_quality: (!itself).then_some(DataQuality {
-                    accuracy_bp: row.accuracy_bp,
-                    completeness_bp: row.completeness_bp,
-                    consistency_bp: row.consistency_bp,
-                    score_bp: row.quality_score_bp,
-                }),
-                review_due_on: row.review_due_on,
-                personal: profile.map(|profile| if sensitive { profile } else { profile.masked() }),
-                organisation: organisations.remove(&row.id),
-                created_at: row.created_at,
-                updated_at: row.updated_at,
-                version: row.version,
-            }
+            let owner = row.owner_id.and_then(|id| owners.get(&id).cloned());
+            let home = row.home_branch_id.and_then(|id| homes.get(&id).cloned());
+            let (profile, organisation) = (personal.remove(&row.id), organisations.remove(&row.id));
+            assemble(row, profile, organisation, owner, home, today, mask)
         })
         .collect())
+}
+
+/// The one place where fields are hidden.
+fn assemble(
+    row: CustomerRow,
+    personal: Option<PersonalProfile>,
+    organisation: Option<OrganisationProfile>,
+    owner: Option<Reference>,
+    home_branch: Option<Reference>,
+    today: Date,
+    mask: Mask,
+) -> Customer {
+    let Mask { sensitive, itself } = mask;
+    let end = row.deceased_on.unwrap_or(today);
+    Customer {
+        id: row.id,
+        number: row.number,
+        kind: row.kind,
+        display_name: row.display_name,
+        status: row.status,
+        status_reason: row.status_reason.filter(|_| !itself),
+        status_derived: row.status_derived,
+        life_cycle_stage: row.life_cycle_stage,
+        tier: row.tier,
+        owner,
+        home_branch,
+        preferred_language: row.preferred_language,
+        preferred_channel: row.preferred_channel,
+        risk: (sensitive && !itself).then_some(RiskRatings {
+            credit_rating: row.credit_rating,
+            market_rating: row.market_rating,
+            operational_rating: row.operational_rating,
+            rated_on: row.rated_on,
+        }),
+        fraud_flag: (!itself).then_some(row.fraud_flag),
+        deceased_on: row.deceased_on,
+        age: personal.as_ref().and_then(|profile| profile.birth_date).map(|born| born.years_until(end)),
+        data_quality: (!itself).then_some(DataQuality {
+            accuracy_bp: row.accuracy_bp,
+            completeness_bp: row.completeness_bp,
+            consistency_bp: row.consistency_bp,
+            score_bp: row.quality_score_bp,
+        }),
+        review_due_on: row.review_due_on,
+        personal: personal.map(|profile| if sensitive { profile } else { profile.masked() }),
+        organisation,
+        created_at: row.created_at,
+        updated_at: row.updated_at,
+        version: row.version,
+    }
 }
 
 fn staff_names(conn: &mut Conn, ids: Vec<AnyId>) -> Result<HashMap<AnyId, Reference>> {

@@ -4,12 +4,14 @@
 use std::collections::HashMap;
 
 use diesel::{
-    BoolExpressionMethods, ExpressionMethods, Insertable, QueryDsl, Queryable, RunQueryDsl, Selectable, SelectableHelper,
+    BoolExpressionMethods, ExpressionMethods, Insertable, NullableExpressionMethods, QueryDsl, Queryable, RunQueryDsl,
+    Selectable, SelectableHelper,
 };
 use kehu_kernel::{
     Action, Actor, BasisPoints, Conn, Date, Error, FieldError, Id, Instant, Page, PageParams, Reference, Result, Tx,
     error::taken,
     event::NewEvent,
+    page::counted,
     schema::{customers, relations},
     text_enum,
 };
@@ -271,8 +273,7 @@ pub fn list(
             query = query.filter(forward.or(backward));
         }
         if let Some(day) = filter.as_of {
-            let lasts =
-                relations::valid_to.is_null().or(diesel::NullableExpressionMethods::assume_not_null(relations::valid_to).gt(day));
+            let lasts = relations::valid_to.is_null().or(relations::valid_to.assume_not_null().gt(day));
             query = query.filter(relations::valid_from.le(day).and(lasts));
         }
         query
@@ -287,6 +288,22 @@ pub fn list(
     let others = page.items.iter().flat_map(|row| [row.customer_id, row.related_customer_id]).collect();
     let names = visible_names(conn, actor, others)?;
     Ok(page.map(|row| row.read_by(customer, &names)))
+}
+
+/// The relations of a customer that hold today, oldest record first, and how many there are; the caller has checked the right.
+pub(crate) fn in_short(conn: &mut Conn, actor: &Actor, customer: CustomerId, shown: i64) -> Result<(Vec<Relation>, i64)> {
+    let today = conn.now.date();
+    let all = || {
+        let either = relations::customer_id.eq(customer).or(relations::related_customer_id.eq(customer));
+        let lasts = relations::valid_to.is_null().or(relations::valid_to.assume_not_null().gt(today));
+        relations::table.filter(either).filter(relations::valid_from.le(today)).filter(lasts)
+    };
+    let rows: Vec<RelationRow> =
+        all().order(relations::id).limit(shown + 1).select(RelationRow::as_select()).load(&mut conn.db)?;
+    let (rows, count) = counted(rows, shown, || Ok(all().count().get_result(&mut conn.db)?))?;
+    let others: Vec<CustomerId> = rows.iter().flat_map(|row| [row.customer_id, row.related_customer_id]).collect();
+    let names = if others.is_empty() { HashMap::new() } else { visible_names(conn, actor, others)? };
+    Ok((rows.into_iter().map(|row| row.read_by(customer, &names)).collect(), count))
 }
 
 /// Records a relation.

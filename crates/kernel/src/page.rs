@@ -109,6 +109,21 @@ impl<T> Page<T> {
     }
 }
 
+/// The first rows of a list and how many it has, for answers that show only a few: `rows` were asked for one more than is
+/// shown, and only when that one came is it worth a query to count them.
+///
+/// # Errors
+/// What `count` returns.
+pub fn counted<T>(mut rows: Vec<T>, shown: i64, count: impl FnOnce() -> Result<i64>) -> Result<(Vec<T>, i64)> {
+    let shown = usize::try_from(shown).map_err(Error::internal)?;
+    if rows.len() <= shown {
+        let all = i64::try_from(rows.len()).map_err(Error::internal)?;
+        return Ok((rows, all));
+    }
+    rows.truncate(shown);
+    Ok((rows, count()?))
+}
+
 fn seal<K: Serialize>(keys: &Keyring, list: &str, key: K) -> Result<String> {
     let content = serde_json::to_vec(&Cursor { list: fingerprint(keys, list), key }).map_err(Error::internal)?;
     Ok(BASE64.encode([&keys.sign(&content)[..], &content].concat()))

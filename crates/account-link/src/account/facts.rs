@@ -166,6 +166,7 @@ pub(crate) fn clear(tx: &mut Tx<'_>, id: AccountId) -> Result<()> {
 }
 
 /// Facts of the accounts of one page.
+#[derive(Default)]
 pub(crate) struct Facts {
     deposits: HashMap<AccountId, DepositRow>,
     loans: HashMap<AccountId, LoanRow>,
@@ -192,6 +193,21 @@ pub(crate) fn load(conn: &mut Conn, ids: &[AccountId]) -> Result<Facts> {
 }
 
 impl Facts {
+    /// Adds those of one account.
+    pub fn add(
+        &mut self,
+        id: AccountId,
+        deposit: Option<DepositRow>,
+        loan: Option<LoanRow>,
+        card: Option<CardRow>,
+        holding: Option<HoldingRow>,
+    ) {
+        self.deposits.extend(deposit.map(|row| (id, row)));
+        self.loans.extend(loan.map(|row| (id, row)));
+        self.cards.extend(card.map(|row| (id, row)));
+        self.holdings.extend(holding.map(|row| (id, row)));
+    }
+
     pub fn deposit(&mut self, id: AccountId) -> Option<DepositFacts> {
         let row = self.deposits.remove(&id)?;
         Some(DepositFacts { statement_frequency: row.statement_frequency, term_months: row.term_months, rate_bp: row.rate_bp })

@@ -21,8 +21,9 @@ use crate::{
 };
 use facts::{CardFacts, DepositFacts, HoldingFacts, LoanFacts};
 
+pub use facts::RepaymentState;
 pub use list::{AccountFilter, list};
-pub(crate) use present::{labels, present};
+pub(crate) use present::{labels, of_customer, present};
 pub use reveal::{AccountNumber, reveal_number};
 pub use upsert::{AccountUpsert, CardInput, DepositInput, HoldingInput, LoanInput, upsert};
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use diesel::{ExpressionMethods, QueryDsl, RunQueryDsl, SelectableHelper};
+use diesel::{BoolExpressionMethods, ExpressionMethods, NullableExpressionMethods, QueryDsl, RunQueryDsl, SelectableHelper};
 use kehu_customer::CustomerId;
 use kehu_kernel::{
     Action, Actor, BasisPoints, Conn, Date, Error, Page, PageParams, Reference, Result,
@@ -172,14 +172,22 @@ pub fn holders(conn: &mut Conn, actor: &Actor, id: AccountId, as_of: &AsOf, para
     Ok(page.map(holder))
 }
 
-/// The links of a customer on a day; the caller has checked the right to see them.
-pub(crate) fn of_customer(conn: &mut Conn, id: CustomerId, day: Date) -> Result<Vec<LinkRow>> {
-    Ok(account_links::table
-        .filter(account_links::customer_id.eq(id))
-        .filter(scope::active(day))
+/// All links of a customer, past and future ones, too, and those by which others own the same accounts on a day; each in
+/// the order of accounts and links. The caller has checked the right to see them.
+pub(crate) fn around(conn: &mut Conn, id: CustomerId, day: Date) -> Result<(Vec<LinkRow>, Vec<LinkRow>)> {
+    let own_links = scope::own_links;
+    let own =
+        own_links.filter(own_links.field(account_links::customer_id).eq(id)).select(own_links.field(account_links::account_id));
+    let owning = account_links::role.eq(LinkRole::Owner).or(account_links::role.eq(LinkRole::JointOwner));
+    let lasts = account_links::valid_to.is_null().or(account_links::valid_to.assume_not_null().gt(day));
+    let owned = owning.and(account_links::valid_from.le(day)).and(lasts);
+    let rows: Vec<LinkRow> = account_links::table
+        .filter(account_links::account_id.eq_any(own))
+        .filter(account_links::customer_id.eq(id).or(owned))
         .order((account_links::account_id, account_links::id))
         .select(LinkRow::as_select())
-        .load(&mut conn.db)?)
+        .load(&mut conn.db)?;
+    Ok(rows.into_iter().partition(|row| row.customer_id == id))
 }
 
 fn present(conn: &mut Conn, actor: &Actor, rows: Vec<LinkRow>) -> Result<Vec<AccountLink>> {

@@ -17,7 +17,7 @@ use crate::{
 
 pub use end::{LinkEnd, LinkTransfer, end, end_all_of_account, end_all_of_customer, transfer};
 pub use list::{AccountHolder, AsOf, LinkFilter, get, holders, list};
-pub(crate) use list::{LinkFacts, of_customer};
+pub(crate) use list::{LinkFacts, around};
 pub(crate) use write::announce;
 pub use write::{LinkPatch, NewAccountLink, create, update};
 
@@ -141,6 +141,11 @@ pub(crate) struct LinkRow {
 }
 
 impl LinkRow {
+    /// Whether it holds on a day.
+    pub fn holds_on(&self, day: Date) -> bool {
+        Span { from: self.valid_from, to: self.valid_to }.contains(day)
+    }
+
     /// What the link means for the invariants of ownership; nothing for other roles.
     pub fn stake(&self) -> Option<Stake> {
         let span = Span { from: self.valid_from, to: self.valid_to };

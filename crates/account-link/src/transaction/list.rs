@@ -1,7 +1,16 @@
 //! Lists of transactions.
 
-use diesel::{BoolExpressionMethods, ExpressionMethods, QueryDsl, RunQueryDsl, SelectableHelper};
-use kehu_kernel::{Action, Actor, Conn, Date, Instant, Page, PageParams, Result, schema::transactions};
+use diesel::{
+    BoolExpressionMethods, ExpressionMethods, NullableExpressionMethods, QueryDsl, RunQueryDsl, SelectableHelper,
+    dsl::sql,
+    sql_types::{BigInt, Nullable},
+};
+use kehu_customer::CustomerId;
+use kehu_kernel::{
+    Action, Actor, Conn, Date, Error, Instant, Page, PageParams, Result,
+    schema::{account_monthly_totals, transactions},
+    store::heads,
+};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -9,7 +18,11 @@ use super::{Channel, Direction, Transaction, TransactionId, TransactionRow};
 use crate::{
     account::{self, AccountId},
     balance::{check_range, see_amounts},
+    scope::held_by,
 };
+
+/// How many accounts one statement asks.
+const ARMS: usize = 100;
 
 /// Filters of the list of transactions.
 #[derive(Clone, Debug, Default, Deserialize, IntoParams)]
@@ -77,11 +90,29 @@ pub fn list(
 
 /// The latest transactions of some accounts together; the caller has checked the right to see them.
 pub(crate) fn latest(conn: &mut Conn, accounts: &[AccountId], limit: i64) -> Result<Vec<Transaction>> {
-    let rows: Vec<TransactionRow> = transactions::table
-        .filter(transactions::account_id.eq_any(accounts))
-        .order((transactions::booked_at.desc(), transactions::id.desc()))
-        .limit(limit)
-        .select(TransactionRow::as_select())
-        .load(&mut conn.db)?;
+    let mut rows: Vec<TransactionRow> = Vec::new();
+    for chunk in accounts.chunks(ARMS) {
+        let arm = |account: &AccountId| {
+            transactions::table
+                .filter(transactions::account_id.eq(*account))
+                .order((transactions::booked_at.desc(), transactions::id.desc()))
+                .limit(limit)
+                .select(TransactionRow::as_select())
+        };
+        // By their places: `booked_at` and `id`.
+        let newest = heads(chunk.iter().map(arm).collect(), "5 DESC, 1 DESC", limit);
+        rows.extend(newest.load::<TransactionRow>(&mut conn.db)?);
+    }
+    rows.sort_unstable_by_key(|row| std::cmp::Reverse((row.booked_at, row.id)));
+    rows.truncate(usize::try_from(limit).map_err(Error::internal)?);
     Ok(rows.into_iter().map(Transaction::from).collect())
+}
+
+/// How many transactions the accounts have to which a customer is linked on a day.
+pub(crate) fn count_of_customer(conn: &mut Conn, id: CustomerId, day: Date) -> Result<i64> {
+    let counts: Option<i64> = account_monthly_totals::table
+        .filter(account_monthly_totals::account_id.eq_any(held_by!(id, day)))
+        .select(sql::<Nullable<BigInt>>("CAST(SUM(credit_count + debit_count) AS BIGINT)"))
+        .first(&mut conn.db)?;
+    Ok(counts.unwrap_or(0))
 }

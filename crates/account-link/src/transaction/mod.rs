@@ -15,8 +15,8 @@ use crate::account::AccountId;
 pub(crate) use book::{Entry, book};
 pub use ingest::{IngestError, IngestReport, TransactionBatch, ingest};
 pub(crate) use ingest::{apply, attach};
-pub(crate) use list::latest;
 pub use list::{TransactionFilter, list};
+pub(crate) use list::{count_of_customer, latest};
 pub(crate) use totals::{Sums, add};
 
 /// Identifier of a transaction.

@@ -50,6 +50,7 @@ fn customers(config: &mut ServiceConfig<'_>) {
         .configure(customer::relation::configure)
         .configure(customer::privacy::configure)
         .configure(customer::quality::configure)
+        .configure(customer::timeline::configure)
         .configure(customer::view::configure)
         .configure(account_link::customer_account::configure);
 }

@@ -6,6 +6,8 @@ mod bulk;
 mod connect;
 mod db;
 pub mod document;
+mod heads;
+mod listed;
 pub mod migrate;
 mod postgres;
 pub mod sql;
@@ -24,6 +26,8 @@ pub use also::{Also, with_each_write};
 pub use bulk::{COPIED, parameters};
 pub use connect::{Backend, Conn};
 pub use db::{Db, MultiBackend, MultiRawValue};
+pub use heads::{Heads, heads};
+pub use listed::{Listed, listed};
 pub use tx::Tx;
 pub use within::{Within, within};
 
@@ -145,14 +149,43 @@ impl Store {
     ///
     /// # Errors
     /// As [`Store::read`].
-    pub fn read_blocking<T>(&self, mut work: impl FnMut(&mut Conn) -> Result<T>) -> Result<T> {
+    pub fn read_blocking<T>(&self, work: impl FnMut(&mut Conn) -> Result<T>) -> Result<T> {
+        self.read_by(work, postgres::watch)
+    }
+
+    /// Runs a read on a blocking thread so that all its queries see the same state, on PostgreSQL too: for answers that
+    /// are put together of several queries and have to agree with themselves. Two more round trips than [`Store::read`].
+    ///
+    /// # Errors
+    /// As [`Store::read`].
+    pub async fn snapshot<T, F>(&self, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnMut(&mut Conn) -> Result<T> + Send + 'static,
+    {
+        let store = self.clone();
+        run_blocking(move || store.snapshot_blocking(work)).await
+    }
+
+    /// As [`Store::snapshot`], on the calling thread.
+    ///
+    /// # Errors
+    /// As [`Store::read`].
+    pub fn snapshot_blocking<T>(&self, work: impl FnMut(&mut Conn) -> Result<T>) -> Result<T> {
+        self.read_by(work, postgres::snapshot)
+    }
+
+    fn read_by<T, W>(&self, mut work: W, on_postgres: impl Fn(&mut Conn, &mut W) -> Result<T>) -> Result<T>
+    where
+        W: FnMut(&mut Conn) -> Result<T>,
+    {
         // Connections may have died in the pool with their server, all of them at once.
         let mut spares = self.inner.readers.max_size();
         loop {
             let mut conn = checkout(&self.inner.readers)?;
             let result = match self.inner.backend {
                 Backend::Sqlite => sqlite::snapshot(&mut conn, &mut work),
-                Backend::Postgres => postgres::watch(&mut conn, &mut work),
+                Backend::Postgres => on_postgres(&mut conn, &mut work),
             };
             match result {
                 Err(Error::Unavailable(_)) if spares > 0 && conn.broken => spares -= 1,

@@ -16,6 +16,17 @@ pub(super) fn watch<T>(conn: &mut Conn, work: &mut impl FnMut(&mut Conn) -> Resu
     result
 }
 
+/// Runs a read so that all its queries see the same state. Nothing that only reads is ever asked to try again.
+pub(super) fn snapshot<T>(conn: &mut Conn, work: &mut impl FnMut(&mut Conn) -> Result<T>) -> Result<T> {
+    if let Err(error) = conn.batch("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY") {
+        conn.broken = true;
+        return Err(Error::Unavailable(error.to_string()));
+    }
+    let result = work(conn);
+    conn.broken = conn.batch("ROLLBACK").is_err() || matches!(result, Err(Error::Unavailable(_)));
+    result
+}
+
 pub(super) fn write<T>(pool: &r2d2::Pool<Manager>, mut work: impl FnMut(&mut Tx<'_>) -> Result<T>) -> Result<T> {
     let mut attempt = 1;
     loop {

@@ -12,6 +12,7 @@ use kehu_kernel::{
     access::Reach,
     error::taken,
     event::NewEvent,
+    page::counted,
     schema::{assignments, customers, staff},
     store::{MultiBackend, within},
     text_enum,
@@ -196,6 +197,25 @@ pub fn list(conn: &mut Conn, actor: &Actor, filter: &AssignmentFilter, params: &
     let page = window.page(&conn.keys, rows, total, |row| row.id)?;
     let items = present(conn, page.items)?;
     Ok(Page { items, next_cursor: page.next_cursor, total: page.total })
+}
+
+/// Who looks after a customer now, first made first, and how many they are; the caller has checked the right to know.
+///
+/// # Errors
+/// The database's.
+pub fn of_customer(conn: &mut Conn, id: CustomerId, shown: i64) -> Result<(Vec<Assignment>, i64)> {
+    let rows: Vec<(AssignmentRow, String, String)> = assignments::table
+        .inner_join(customers::table.on(assignments::customer_id.eq(customers::id)))
+        .inner_join(staff::table.on(assignments::staff_id.eq(staff::id)))
+        .filter(assignments::customer_id.eq(id))
+        .filter(assignments::valid_to.is_null())
+        .order(assignments::id)
+        .limit(shown + 1)
+        .select((AssignmentRow::as_select(), customers::display_name, staff::name))
+        .load(&mut conn.db)?;
+    let all = assignments::table.filter(assignments::customer_id.eq(id)).filter(assignments::valid_to.is_null());
+    let (rows, count) = counted(rows, shown, || Ok(all.count().get_result(&mut conn.db)?))?;
+    Ok((rows.into_iter().map(Assignment::from).collect(), count))
 }
 
 /// Gives a customer somebody who looks after it.

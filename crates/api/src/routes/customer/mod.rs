@@ -7,4 +7,5 @@ pub mod privacy;
 pub mod quality;
 pub mod record;
 pub mod relation;
+pub mod timeline;
 pub mod view;
