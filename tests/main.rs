@@ -16,6 +16,7 @@ mod customer_identity;
 mod customer_privacy;
 mod customer_quality;
 mod customer_relation;
+mod customer_timeline;
 mod customer_view;
 mod demo;
 mod event;

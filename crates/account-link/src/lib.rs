@@ -10,6 +10,7 @@ pub mod interval;
 pub mod link;
 pub mod lookup;
 pub mod number;
+mod own_links;
 pub mod portfolio;
 mod privacy;
 pub mod product;

@@ -22,7 +22,8 @@ use utoipa::{IntoParams, ToSchema};
 use crate::{
     account::{Account, AccountId, labels},
     balance::see_amounts,
-    scope::{self, held_by},
+    own_links::held_by,
+    scope,
 };
 
 /// Identifier of a standing order.

@@ -19,6 +19,8 @@ use crate::{CustomerId, history::Belief, present, profile, scope, transition::Ax
 pub struct CustomerHistoryEntry {
     /// Identifier of the entry.
     pub id: AnyId,
+    /// The record that it belongs to: this one, or one that was merged into it.
+    pub customer_id: CustomerId,
     /// Name of the field, as in the profile or in the customer.
     #[schema(example = "employer", max_length = 64)]
     pub field: String,
@@ -58,9 +60,15 @@ pub struct CustomerHistoryFilter {
     pub field: Option<String>,
     /// Only what was believed at this instant.
     pub at: Option<Instant>,
+    /// Only what came to be believed at this instant and later.
+    #[param(example = "2026-01-01T00:00:00Z")]
+    pub from: Option<Instant>,
+    /// Only what came to be believed before this instant.
+    #[param(example = "2026-02-01T00:00:00Z")]
+    pub to: Option<Instant>,
 }
 
-/// The history of a customer, newest first, without values of sensitive fields.
+/// The history of a customer and of the records that were merged into it, newest first, without values of sensitive fields.
 ///
 /// # Errors
 /// [`Error::NotFound`] when the customer is out of sight; [`Error::Invalid`] for an unknown field or a bad page request.
@@ -120,20 +128,21 @@ fn read(
 ) -> Result<Page<CustomerHistoryEntry>> {
     scope::require_inside(conn, actor, Action::CustomerRead, customer)?;
     let window = params.window::<AnyId>(&conn.keys, &format!("history/{customer}?{filter:?}"))?;
+    let lineage = scope::lineage(conn, customer)?;
     let axis = filter.field.as_deref().map(str::parse::<Axis>);
     // Ids sort by the time of recording, in both tables: the page is the head of the two merged.
     let mut entries: Vec<CustomerHistoryEntry> = Vec::new();
     if !matches!(axis, Some(Err(()))) {
-        entries = moves(conn, customer, axis.and_then(Result::ok), filter.at)?;
+        entries = moves(conn, &lineage, axis.and_then(Result::ok), filter)?;
     }
     let mut total = i64::try_from(entries.len()).map_err(Error::internal)?;
     entries.retain(|entry| window.after.is_none_or(|before| entry.id < before));
     if !matches!(axis, Some(Ok(_))) {
         if window.include_total {
-            total += values(customer, filter).count().get_result::<i64>(&mut conn.db)?;
+            total += values(&lineage, filter).count().get_result::<i64>(&mut conn.db)?;
         }
         let mut query =
-            values(customer, filter).order(attribute_history::id.desc()).limit(window.fetch()).select(Belief::as_select());
+            values(&lineage, filter).order(attribute_history::id.desc()).limit(window.fetch()).select(Belief::as_select());
         if let Some(before) = window.after {
             query = query.filter(attribute_history::id.lt(before));
         }
@@ -145,25 +154,39 @@ fn read(
 }
 
 /// The moves of a customer that held at an instant; they are few.
-fn moves(conn: &mut Conn, customer: CustomerId, axis: Option<Axis>, at: Option<Instant>) -> Result<Vec<CustomerHistoryEntry>> {
-    let mut query = customer_transitions::table.filter(customer_transitions::customer_id.eq(customer)).into_boxed();
+fn moves(
+    conn: &mut Conn,
+    lineage: &[CustomerId],
+    axis: Option<Axis>,
+    filter: &CustomerHistoryFilter,
+) -> Result<Vec<CustomerHistoryEntry>> {
+    let mut query = customer_transitions::table.filter(customer_transitions::customer_id.eq_any(lineage.to_vec())).into_boxed();
     if let Some(axis) = axis {
         query = query.filter(customer_transitions::axis.eq(axis));
     }
     let rows: Vec<Passage> = query.select(Passage::as_select()).load(&mut conn.db)?;
-    let held =
-        |entry: &CustomerHistoryEntry| at.is_none_or(|at| entry.valid_from <= at && entry.valid_to.is_none_or(|to| at < to));
+    let held = |entry: &CustomerHistoryEntry| {
+        let at = filter.at.is_none_or(|at| entry.valid_from <= at && entry.valid_to.is_none_or(|to| at < to));
+        let began = filter.from.is_none_or(|from| entry.valid_from >= from);
+        at && began && filter.to.is_none_or(|to| entry.valid_from < to)
+    };
     Ok(rows.into_iter().map(Into::into).filter(held).collect())
 }
 
-fn values<'a>(customer: CustomerId, filter: &CustomerHistoryFilter) -> attribute_history::BoxedQuery<'a, MultiBackend> {
-    let mut query = attribute_history::table.filter(attribute_history::customer_id.eq(customer)).into_boxed();
+fn values<'a>(lineage: &[CustomerId], filter: &CustomerHistoryFilter) -> attribute_history::BoxedQuery<'a, MultiBackend> {
+    let mut query = attribute_history::table.filter(attribute_history::customer_id.eq_any(lineage.to_vec())).into_boxed();
     if let Some(field) = &filter.field {
         query = query.filter(attribute_history::field.eq(field.clone()));
     }
     if let Some(at) = filter.at {
         let lasts = attribute_history::valid_to.is_null().or(attribute_history::valid_to.assume_not_null().gt(at));
         query = query.filter(attribute_history::valid_from.le(at).and(lasts));
+    }
+    if let Some(from) = filter.from {
+        query = query.filter(attribute_history::valid_from.ge(from));
+    }
+    if let Some(to) = filter.to {
+        query = query.filter(attribute_history::valid_from.lt(to));
     }
     query
 }
@@ -173,6 +196,7 @@ impl From<Belief> for CustomerHistoryEntry {
         let Json(value) = belief.value;
         Self {
             id: belief.id,
+            customer_id: belief.customer_id,
             field: belief.field,
             value,
             source_system: belief.source_system,
@@ -192,6 +216,7 @@ impl From<Passage> for CustomerHistoryEntry {
         let lasted = |seconds: i64| std::time::Duration::from_secs(u64::try_from(seconds).unwrap_or(0));
         Self {
             id: passage.id,
+            customer_id: passage.customer_id,
             field: passage.axis.as_str().to_owned(),
             value: Value::String(passage.to_value),
             source_system: None,

@@ -171,8 +171,3 @@ pub fn set_owner(tx: &mut Tx<'_>, actor: &Actor, id: CustomerId, owner: Option<A
     tx.emit(actor, NewEvent::new("customer.owner_changed", id, json!({ "owner_id": owner })).of_customer(id));
     Ok(())
 }
-
-/// temporary
-pub fn lineage(_: &mut Conn, id: CustomerId) -> Result<Vec<CustomerId>> {
-    Ok(vec![id])
-}

@@ -1,10 +1,8 @@
 //! The access log: who read what is sensitive, when, and for which purpose.
 
-use diesel::{
-    BoolExpressionMethods, ExpressionMethods, Insertable, QueryDsl, Queryable, RunQueryDsl, Selectable, SelectableHelper,
-};
-use serde::Serialize;
-use utoipa::ToSchema;
+use diesel::{ExpressionMethods, Insertable, QueryDsl, Queryable, RunQueryDsl, Selectable, SelectableHelper};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use crate::{Actor, AnyId, Conn, Id, Instant, Page, PageParams, Result, Tx, json::Json, schema::access_log};
 
@@ -14,7 +12,7 @@ use crate::{Actor, AnyId, Conn, Id, Instant, Page, PageParams, Result, Tx, json:
 pub struct AccessEntry {
     /// Identifier of the entry.
     pub id: AnyId,
-    /// The customer whose data was read.
+    /// The customer whose data was read; of a merged customer, the record that it was then.
     pub customer_id: Option<AnyId>,
     /// What kind of record was read.
     #[schema(example = "identity", max_length = 64)]
@@ -84,21 +82,58 @@ pub fn record(tx: &mut Tx<'_>, actor: &Actor, access: Access<'_>) -> Result<()> 
     Ok(())
 }
 
-/// Who read this customer, newest first. The caller has checked the right to ask.
+/// Filters of an access log.
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub struct AccessFilter {
+    /// Only what this caller read: an employee number, the id of a machine client or of a customer.
+    #[param(max_length = 128, example = "E1042")]
+    pub actor: Option<String>,
+    /// Only what was done in this way: a right (`customer.reveal`), or the name of an export.
+    #[param(max_length = 64, example = "customer.reveal")]
+    pub action: Option<String>,
+    /// Only what was read at this instant and later.
+    #[param(example = "2026-01-01T00:00:00Z")]
+    pub from: Option<Instant>,
+    /// Only what was read before this instant.
+    #[param(example = "2026-02-01T00:00:00Z")]
+    pub to: Option<Instant>,
+}
+
+/// Who read these records of a customer, newest first. The caller has checked the right to ask.
 ///
 /// # Errors
 /// [`crate::Error::Invalid`] for a bad page request.
-pub fn of_customer<T>(conn: &mut Conn, customer: Id<T>, params: &PageParams) -> Result<Page<AccessEntry>> {
-    let customer: AnyId = customer.cast();
-    let window = params.window::<AnyId>(&conn.keys, &format!("access-log/{customer}"))?;
-    let of = access_log::table.filter(access_log::customer_id.eq(customer));
-    let total = if window.include_total { Some(of.count().get_result(&mut conn.db)?) } else { None };
-    let before = window.after.unwrap_or_else(|| AnyId::from_uuid(uuid::Uuid::max()));
-    let rows = access_log::table
-        .filter(access_log::customer_id.eq(customer).and(access_log::id.lt(before)))
-        .order(access_log::id.desc())
-        .limit(window.fetch())
-        .select(AccessEntry::as_select())
-        .load(&mut conn.db)?;
+pub fn of_customers<T>(
+    conn: &mut Conn,
+    customers: &[Id<T>],
+    filter: &AccessFilter,
+    params: &PageParams,
+) -> Result<Page<AccessEntry>> {
+    let customers: Vec<AnyId> = customers.iter().map(|id| id.cast()).collect();
+    let window = params.window::<AnyId>(&conn.keys, &format!("access-log/{customers:?}?{filter:?}"))?;
+    let matching = || {
+        let mut query = access_log::table.filter(access_log::customer_id.eq_any(customers.clone())).into_boxed();
+        if let Some(actor) = &filter.actor {
+            query = query.filter(access_log::actor.eq(actor.clone()));
+        }
+        if let Some(action) = &filter.action {
+            query = query.filter(access_log::action.eq(action.clone()));
+        }
+        if let Some(from) = filter.from {
+            query = query.filter(access_log::at.ge(from));
+        }
+        if let Some(to) = filter.to {
+            query = query.filter(access_log::at.lt(to));
+        }
+        query
+    };
+    let total = if window.include_total { Some(matching().count().get_result(&mut conn.db)?) } else { None };
+    let mut query = matching().order(access_log::id.desc()).limit(window.fetch()).select(AccessEntry::as_select());
+    if let Some(before) = window.after {
+        query = query.filter(access_log::id.lt(before));
+    }
+    let rows = query.load(&mut conn.db)?;
     window.page(&conn.keys, rows, total, |entry: &AccessEntry| entry.id)
 }

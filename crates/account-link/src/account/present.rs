@@ -14,8 +14,8 @@ use kehu_kernel::{
 
 use super::{Account, AccountId, AccountRow, facts};
 use crate::{
+    own_links::held_by,
     product::{ProductCategory, ProductId},
-    scope::held_by,
 };
 
 struct Names {

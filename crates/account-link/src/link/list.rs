@@ -175,7 +175,7 @@ pub fn holders(conn: &mut Conn, actor: &Actor, id: AccountId, as_of: &AsOf, para
 /// All links of a customer, past and future ones, too, and those by which others own the same accounts on a day; each in
 /// the order of accounts and links. The caller has checked the right to see them.
 pub(crate) fn around(conn: &mut Conn, id: CustomerId, day: Date) -> Result<(Vec<LinkRow>, Vec<LinkRow>)> {
-    let own_links = scope::own_links;
+    let own_links = crate::own_links::own_links;
     let own =
         own_links.filter(own_links.field(account_links::customer_id).eq(id)).select(own_links.field(account_links::account_id));
     let owning = account_links::role.eq(LinkRole::Owner).or(account_links::role.eq(LinkRole::JointOwner));

@@ -18,7 +18,7 @@ use super::{Channel, Direction, Transaction, TransactionId, TransactionRow};
 use crate::{
     account::{self, AccountId},
     balance::{check_range, see_amounts},
-    scope::held_by,
+    own_links::held_by,
 };
 
 /// How many accounts one statement asks.

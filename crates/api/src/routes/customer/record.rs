@@ -7,7 +7,10 @@ use kehu_customer::{
     present, scope,
     source_record::{self, SourceRecord},
 };
-use kehu_kernel::{Action, Page, PageParams, Store, audit, audit::AccessEntry};
+use kehu_kernel::{
+    Action, Page, PageParams, Store,
+    audit::{self, AccessEntry, AccessFilter},
+};
 use serde::Deserialize;
 use utoipa_actix_web::service_config::ServiceConfig;
 
@@ -28,8 +31,9 @@ struct Unfiltered {}
 
 /// Get a customer's history
 ///
-/// What was believed when: each value of each field that has changed, and each status and stage, newest first. `at` asks
-/// what was believed at an instant. Values of sensitive fields are shown as in `get_customer`.
+/// What was believed when: each value of each field that has changed, and each status and stage, newest first; of the
+/// customer and of the records that were merged into it, each with the id of its record. `at` asks what was believed at an
+/// instant. Values of sensitive fields are shown as in `get_customer`.
 #[utoipa::path(tag = "customers",
     params(("customer_id" = CustomerId, Path, description = "Id of the customer"), CustomerHistoryFilter, PageParams),
     responses((status = 200, description = "A page of the history", body = Page<CustomerHistoryEntry>)),
@@ -51,20 +55,24 @@ async fn get_customer_history(
 
 /// Get a customer's access log
 ///
-/// Who has read sensitive data of this customer, when and for which purpose, newest first.
-#[utoipa::path(tag = "customers", params(("customer_id" = CustomerId, Path, description = "Id of the customer"), PageParams),
-    responses((status = 200, description = "A page of the access log", body = Page<AccessEntry>)), security(("bearer" = ["audit.read"])))]
+/// Who has read sensitive data of this customer, when and for which purpose, newest first: sensitive fields, numbers in full,
+/// exports. Records that were merged into the customer count as the customer.
+#[utoipa::path(tag = "customers",
+    params(("customer_id" = CustomerId, Path, description = "Id of the customer"), AccessFilter, PageParams),
+    responses((status = 200, description = "A page of the access log", body = Page<AccessEntry>)),
+    security(("bearer" = ["audit.read"])))]
 #[get("/{customer_id}/access-log")]
 async fn get_customer_access_log(
     caller: Caller,
     store: Data<Store>,
     id: Path<Customer>,
-    query: ListQuery<Unfiltered>,
+    query: ListQuery<AccessFilter>,
 ) -> Answer<Page<AccessEntry>> {
     let page = store
         .read(move |conn| {
-            scope::require(conn, &caller, Action::AuditRead, id.0)?;
-            audit::of_customer(conn, id.0, &query.page)
+            scope::require_inside(conn, &caller, Action::AuditRead, id.0)?;
+            let lineage = scope::lineage(conn, id.0)?;
+            audit::of_customers(conn, &lineage, &query.filter, &query.page)
         })
         .await?;
     Ok(Reply::ok(page))
