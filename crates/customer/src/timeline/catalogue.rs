@@ -17,6 +17,16 @@ text_enum! {
         Account = "account",
         /// Who looks after the customer.
         Assignment = "assignment",
+        /// Tags.
+        Tag = "tag",
+        /// Fields that the bank has added.
+        Attribute = "attribute",
+        /// What the customer consents to.
+        Consent = "consent",
+        /// Records that were merged, and merges taken back.
+        Merge = "merge",
+        /// Legal holds, exports and erasure of what is held.
+        Privacy = "privacy",
     }
 }
 
@@ -65,8 +75,8 @@ const fn link(event: &'static str, title: &'static str, facts: &'static [&'stati
     Telling { of_account: false, ..account(event, title, facts) }
 }
 
-use Action::{AssignmentRead, CustomerRead};
-use TimelineKind::{Assignment, ContactPoint, Identity, Profile, Relation};
+use Action::{AssignmentRead, CustomerRead, PrivacyManage};
+use TimelineKind::{Assignment, Attribute, Consent, ContactPoint, Identity, Merge, Privacy, Profile, Relation, Tag};
 
 /// What is told. A change of the profile may be one of the bank's own ratings, so customers are not shown that there was
 /// one; an event that stands neither here nor in [`UNTOLD`] fails a test.
@@ -93,6 +103,20 @@ pub const TOLD: &[Telling] = &[
     account("account.closed", "Account closed", &["status"]),
     account("standing_order.created", "Standing order recorded", &["account_id", "status"]),
     account("standing_order.updated", "Standing order changed", &["account_id", "status"]),
+    open("consent.granted", Consent, "Consent granted", &["purpose", "channel", "source"]),
+    open("consent.refused", Consent, "Consent refused", &["purpose", "channel", "source"]),
+    open("consent.withdrawn", Consent, "Consent withdrawn", &["purpose", "channel", "source"]),
+    inside("customer_tag.created", Tag, "Tag set", CustomerRead, &["code", "source"]),
+    inside("customer_tag.updated", Tag, "Tag changed", CustomerRead, &["code", "source"]),
+    inside("customer_tag.ended", Tag, "Tag ended", CustomerRead, &["code", "source"]),
+    inside("customer.attributes_changed", Attribute, "Attributes changed", CustomerRead, &["fields"]),
+    inside("customer.merged", Merge, "Records merged", CustomerRead, &["survivor_id", "absorbed_ids", "fields"]),
+    inside("customer.merge_reverted", Merge, "Merge taken back", CustomerRead, &["survivor_id", "absorbed_ids"]),
+    inside("customer.erased", Privacy, "What was held was erased", CustomerRead, &[]),
+    inside("legal_hold.placed", Privacy, "Legal hold placed", PrivacyManage, &[]),
+    inside("legal_hold.released", Privacy, "Legal hold released", PrivacyManage, &[]),
+    inside("privacy_export.requested", Privacy, "Export of what is held requested", PrivacyManage, &[]),
+    inside("privacy_export.finished", Privacy, "Export of what is held finished", PrivacyManage, &[]),
 ];
 
 /// Events that no timeline tells: they belong to the bank, to many customers at once, or to records that are gone.
@@ -106,6 +130,7 @@ pub const UNTOLD: &[&str] = &[
     "standing_order.retracted",
     "branch.created",
     "branch.moved",
+    "branch.retracted",
     "branch.updated",
     "client.created",
     "client.revoked",
@@ -115,6 +140,13 @@ pub const UNTOLD: &[&str] = &[
     "import.reverted",
     "job.cancelled",
     "mapping.created",
+    "match_candidate.closed",
+    "match_candidate.created",
+    "match_candidate.decided",
+    "match_candidate.reopened",
+    "match_parameters.estimated",
+    "match_run.finished",
+    "match_run.started",
     "product.created",
     "product.rate_set",
     "product.retracted",
@@ -126,7 +158,14 @@ pub const UNTOLD: &[&str] = &[
     "staff.created",
     "staff.deactivated",
     "staff.reactivated",
+    "staff.retracted",
     "staff.updated",
+    "tag.created",
+    "tag.updated",
+    "tag_domain.created",
+    "tag_domain.updated",
+    "attribute_definition.created",
+    "attribute_definition.updated",
     "team.created",
     "team.updated",
 ];

@@ -1,11 +1,11 @@
 //! Which sections a view has: a table of perspectives, and the right that each section takes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map::Entry};
 
 use kehu_kernel::{Action, Actor, Conn, Result, access::ActorKind, text_enum};
 
 use super::Perspective;
-use crate::{CustomerId, scope};
+use crate::{CustomerId, scope, timeline::catalogue::TOLD};
 
 text_enum! {
     /// A part of a view that is there or not.
@@ -93,9 +93,10 @@ impl Sections {
     /// The database's.
     pub fn of(conn: &mut Conn, actor: &Actor, id: CustomerId, perspective: Perspective) -> Result<Self> {
         let mut rights = BTreeMap::new();
-        for (_, action, _) in SECTIONS {
-            if !rights.contains_key(action) {
-                rights.insert(*action, scope::may(conn, actor, *action, id)?);
+        let of_sections = SECTIONS.iter().map(|(_, action, _)| *action);
+        for action in of_sections.chain(TOLD.iter().map(|telling| telling.needs)) {
+            if let Entry::Vacant(right) = rights.entry(action) {
+                right.insert(scope::may(conn, actor, action, id)?);
             }
         }
         Ok(Self { perspective, rights })
@@ -108,7 +109,7 @@ impl Sections {
         row.is_some_and(|(_, action, shown)| self.may(*action) && shown.contains(&self.perspective))
     }
 
-    /// Whether the caller may do this to the customer; of the rights that sections take.
+    /// Whether the caller may do this to the customer; of the rights that sections and entries of the timeline take.
     #[must_use]
     pub fn may(&self, action: Action) -> bool {
         self.rights.get(&action).copied().unwrap_or(false)
