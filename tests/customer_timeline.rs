@@ -294,7 +294,8 @@ async fn a_page_is_a_range_of_the_index(app: App) {
     }
     absorb(&app, &other, &anna);
     let mut took = Vec::new();
-    for (id, rest) in [(&idle, ""), (&anna, ""), (&anna, "&kind=identity"), (&anna, "&to=2020-01-01T00:00:00Z")] {
+    let filters = ["", "&kind=contact_point", "&kind=identity", "&to=2020-01-01T00:00:00Z"];
+    for (id, rest) in std::iter::once((&idle, "")).chain(filters.map(|rest| (&anna, rest))) {
         let path = format!("/v1/customers/{id}/timeline?limit=50{rest}");
         let mut best = std::time::Duration::MAX;
         for _ in 0..5 {
@@ -306,7 +307,9 @@ async fn a_page_is_a_range_of_the_index(app: App) {
     }
     println!("{many} events of each of two records: {took:?}");
     // A page of many events costs no more than a few times one of none: nothing sorts them all.
-    assert!(took[1].1 < took[0].1 * 10 + std::time::Duration::from_millis(20), "{took:?}");
+    for (rest, time) in &took[1..3] {
+        assert!(*time < took[0].1 * 5 + std::time::Duration::from_millis(10), "{rest}: {took:?}");
+    }
 }
 
 /// Every event that the sources name is told in the timeline, or said to be none of a customer's.
@@ -339,7 +342,8 @@ fn every_event_of_the_sources_is_told_or_said_to_be_untold() {
 fn is_event(literal: &str) -> bool {
     let Some((noun, verb)) = literal.split_once('.') else { return false };
     let word = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
-    let past = verb.ends_with("ed") || ["set", "rate_set", "withdrawn", "given", "taken", "begun"].contains(&verb);
+    let past =
+        verb.ends_with("ed") || verb == "done" || ["set", "rate_set", "withdrawn", "given", "taken", "begun"].contains(&verb);
     word(noun) && word(verb) && past
 }
 

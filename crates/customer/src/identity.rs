@@ -3,6 +3,7 @@
 use diesel::{AsChangeset, ExpressionMethods, Insertable, QueryDsl, Queryable, RunQueryDsl, Selectable, SelectableHelper};
 use kehu_kernel::{
     Action, Actor, Conn, Date, Error, FieldError, Id, Instant, Page, PageParams, Result, Tx,
+    access::ActorKind,
     audit::{self, Access},
     bulk_insert,
     event::NewEvent,
@@ -72,7 +73,7 @@ pub struct Verification {
     /// When it was checked.
     #[diesel(column_name = verified_at)]
     pub at: Option<Instant>,
-    /// Who checked it.
+    /// Who checked it; null for customers.
     #[diesel(column_name = verified_by)]
     #[schema(max_length = 128)]
     pub by: Option<String>,
@@ -294,7 +295,16 @@ pub fn list(conn: &mut Conn, actor: &Actor, customer: CustomerId, params: &PageP
         query = query.filter(identities::id.gt(after));
     }
     let rows = query.load(&mut conn.db)?;
-    window.page(&conn.keys, rows, total, |row: &Identity| row.id)
+    let page = window.page(&conn.keys, rows, total, |row: &Identity| row.id)?;
+    let itself = actor.kind == ActorKind::Customer;
+    Ok(page.map(|identity| if itself { identity.for_customer() } else { identity }))
+}
+
+impl Identity {
+    /// As customers are shown it: not by whom of the bank it was checked.
+    pub(crate) fn for_customer(self) -> Self {
+        Self { verification: Verification { by: None, ..self.verification }, ..self }
+    }
 }
 
 /// Records a document.

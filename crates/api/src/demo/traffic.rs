@@ -34,11 +34,17 @@ impl Ledger<'_> {
         self.balance += minor;
         self.count += 1;
         self.records.core(Feed::Transactions, json!({
-            "source_id": format!("{}-{}", self.number, self.count), "account_number": self.number, "booked_on": day,
+            "source_id": booking(self.number, self.count), "account_number": self.number, "booked_on": day,
             "direction": if minor < 0 { "debit" } else { "credit" }, "amount": amount(minor.abs()), "transaction_type": "transfer",
             "channel": channel, "purpose": purpose, "balance_after": amount(self.balance),
         }));
     }
+}
+
+/// The id of a booking: one for each, and without the number of the account, which few may see in full.
+fn booking(number: &str, count: u32) -> String {
+    let digits: u64 = number.parse().unwrap_or_default();
+    format!("T{:016X}-{count}", digits.wrapping_mul(0x9E37_79B9_7F4A_7C15))
 }
 
 /// First day of the month so many months before the closing day's.

@@ -136,6 +136,8 @@ pub const UNTOLD: &[&str] = &[
     "client.revoked",
     "client.secret_rotated",
     "import.created",
+    "import.done",
+    "import.failed",
     "import.replayed",
     "import.reverted",
     "job.cancelled",

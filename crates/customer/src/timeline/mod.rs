@@ -110,6 +110,9 @@ enum Source {
     Account(AccountSpan),
 }
 
+/// A range of an index: the events of one owner, or those of one owner that are of one type.
+type Arm = (Source, Option<&'static Telling>);
+
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = events)]
 struct Happening {
@@ -201,18 +204,19 @@ struct Reading<'a> {
 }
 
 impl Reading<'_> {
-    /// Each source is a range of an index of its own; the page is the head of them all.
+    /// Each arm is a range of an index of its own; the page is the head of them all.
     fn newest(&self, conn: &mut Conn, before: Option<AnyId>, limit: i64) -> Result<Vec<Happening>> {
         let mut rows: Vec<Happening> = Vec::new();
-        for chunk in self.sources.chunks(ARMS) {
-            let arm = |source: &Source| {
-                let query = self.events_of(*source).order(events::id.desc()).limit(limit).select(Happening::as_select());
+        // A kind of which the actor is told nothing has no arms, and nothing is asked.
+        for chunk in self.arms().chunks(ARMS) {
+            let select = |arm: &Arm| {
+                let query = self.events_of(*arm).order(events::id.desc()).limit(limit).select(Happening::as_select());
                 match before {
                     Some(before) => query.filter(events::id.lt(before)),
                     None => query,
                 }
             };
-            rows.extend(heads(chunk.iter().map(arm).collect(), "1 DESC", limit).load::<Happening>(&mut conn.db)?);
+            rows.extend(heads(chunk.iter().map(select).collect(), "1 DESC", limit).load::<Happening>(&mut conn.db)?);
         }
         rows.sort_unstable_by_key(|row| std::cmp::Reverse(row.id));
         rows.truncate(usize::try_from(limit).map_err(Error::internal)?);
@@ -221,27 +225,41 @@ impl Reading<'_> {
 
     fn count(&self, conn: &mut Conn) -> Result<i64> {
         let mut total = 0;
-        for source in &self.sources {
-            total += self.events_of(*source).count().get_result::<i64>(&mut conn.db)?;
+        for arm in self.arms() {
+            total += self.events_of(arm).count().get_result::<i64>(&mut conn.db)?;
         }
         Ok(total)
     }
 
-    fn events_of<'a>(&self, source: Source) -> events::BoxedQuery<'a, MultiBackend> {
-        let mut query = match source {
-            Source::Customer(id) => events::table.filter(events::customer_id.eq(id)).into_boxed(),
-            Source::Account(span) => {
-                let of = events::account_id.eq(span.account_id);
-                events::table.filter(of).filter(events::occurred_at.ge(span.from)).into_boxed()
+    /// One arm an owner; when only one kind is wanted, one for each of its types, so that an index can skip the rest.
+    fn arms(&self) -> Vec<Arm> {
+        let of = |source: &Source| -> Vec<Arm> {
+            match self.filter.kind {
+                None => vec![(*source, None)],
+                Some(_) => self.told_of(*source).map(|telling| (*source, Some(telling))).collect(),
             }
         };
-        // What names a customer, too, stands in that customer's own timeline: a link is its holder's affair.
-        let (span_end, by_account) = match source {
-            Source::Customer(_) => (None, false),
-            Source::Account(span) => (span.to, true),
+        self.sources.iter().flat_map(of).collect()
+    }
+
+    /// What names a customer, too, stands in that customer's own timeline: a link is its holder's affair.
+    fn told_of(&self, source: Source) -> impl Iterator<Item = &'static Telling> {
+        let by_account = matches!(source, Source::Account(_));
+        self.told.iter().copied().filter(move |telling| telling.of_account || !by_account)
+    }
+
+    fn events_of<'a>(&self, (source, telling): Arm) -> events::BoxedQuery<'a, MultiBackend> {
+        let (mut query, span_end) = match source {
+            Source::Customer(id) => (events::table.filter(events::customer_id.eq(id)).into_boxed(), None),
+            Source::Account(span) => {
+                let of = events::table.filter(events::account_id.eq(span.account_id));
+                (of.filter(events::occurred_at.ge(span.from)).into_boxed(), span.to)
+            }
         };
-        let told = self.told.iter().filter(|telling| telling.of_account || !by_account).map(|telling| telling.event);
-        query = query.filter(listed(events::kind, told.collect()));
+        query = match telling {
+            Some(telling) => query.filter(events::kind.eq(telling.event)),
+            None => query.filter(listed(events::kind, self.told_of(source).map(|telling| telling.event).collect())),
+        };
         if let Some(from) = self.filter.from {
             query = query.filter(events::occurred_at.ge(from));
         }

@@ -125,7 +125,10 @@ pub fn of(conn: &mut Conn, actor: &Actor, row: CustomerRow, sections: &Sections,
     let customer = present::whole(conn, row, Mask { sensitive, itself: sections.for_customer(actor) })?;
     let (mut identities, mut identity_count) = (None, None);
     if sections.shows(Section::Identities) {
-        let (shown, count) = documents(conn, id)?;
+        let (mut shown, count) = documents(conn, id)?;
+        if sections.for_customer(actor) {
+            shown = shown.into_iter().map(Identity::for_customer).collect();
+        }
         (identities, identity_count) = (Some(shown), Some(count));
     }
     let (shown, contact_point_count) = points(conn, id)?;

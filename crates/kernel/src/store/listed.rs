@@ -1,4 +1,4 @@
-//! `column IN ('a', 'b')` for words that the program itself brings.
+//! `column IN (…)` for lists that diesel would never prepare.
 
 use diesel::{
     AppearsOnTable, Expression, QueryResult, SelectableExpression,
@@ -7,7 +7,8 @@ use diesel::{
     sql_types::Bool,
 };
 
-use super::MultiBackend;
+use super::{MultiBackend, sql};
+use crate::Id;
 
 /// See [`listed`].
 #[derive(Debug, Clone)]
@@ -16,8 +17,9 @@ pub struct Listed<C> {
     words: Vec<&'static str>,
 }
 
-/// Whether a column holds one of these words. They stand in the statement itself, so that it is prepared once for each
-/// list, which `eq_any` never is.
+/// Whether a column holds one of these words, looked at row by row: an index is not searched for them, because PostgreSQL
+/// would give up the order of the index for that, and sort. They stand in the statement itself, so that it is prepared once
+/// for each list, which `eq_any` never is.
 pub const fn listed<C>(column: C, words: Vec<&'static str>) -> Listed<C> {
     Listed { column, words }
 }
@@ -46,7 +48,54 @@ impl<C: QueryFragment<MultiBackend>> QueryFragment<MultiBackend> for Listed<C> {
         let words: Vec<String> = self.words.iter().map(|word| format!("'{}'", word.replace('\'', "''"))).collect();
         // An empty list holds nothing; SQL has no word for it.
         let list = if words.is_empty() { "NULL".to_owned() } else { words.join(", ") };
-        out.push_sql(&format!(" IN ({list})"));
+        out.push_sql(&format!(" || '' IN ({list})"));
+        Ok(())
+    }
+}
+
+/// See [`among`].
+#[derive(Debug, Clone)]
+pub struct Among<C, T: 'static> {
+    column: C,
+    ids: Vec<Id<T>>,
+}
+
+/// Whether a column holds one of these ids. Unlike `eq_any` it is prepared, once for each number of ids: for lists that are
+/// short and come again, such as the people of a team.
+pub const fn among<C, T>(column: C, ids: Vec<Id<T>>) -> Among<C, T> {
+    Among { column, ids }
+}
+
+impl<C: Expression, T> Expression for Among<C, T> {
+    type SqlType = Bool;
+}
+
+impl<C: AppearsOnTable<S>, T, S> AppearsOnTable<S> for Among<C, T> {}
+
+impl<C: SelectableExpression<S>, T, S> SelectableExpression<S> for Among<C, T> {}
+
+impl<C, T, G> ValidGrouping<G> for Among<C, T> {
+    type IsAggregate = is_aggregate::No;
+}
+
+impl<C, T> QueryId for Among<C, T> {
+    type QueryId = ();
+
+    const HAS_STATIC_QUERY_ID: bool = false;
+}
+
+impl<C: QueryFragment<MultiBackend>, T> QueryFragment<MultiBackend> for Among<C, T> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, MultiBackend>) -> QueryResult<()> {
+        self.column.walk_ast(out.reborrow())?;
+        out.push_sql(" IN (");
+        for (place, id) in self.ids.iter().enumerate() {
+            if place > 0 {
+                out.push_sql(", ");
+            }
+            out.push_bind_param::<sql::Uuid, Id<T>>(id)?;
+        }
+        // An empty list holds nothing; SQL has no word for it.
+        out.push_sql(if self.ids.is_empty() { "NULL)" } else { ")" });
         Ok(())
     }
 }

@@ -27,7 +27,7 @@ pub use bulk::{COPIED, parameters};
 pub use connect::{Backend, Conn};
 pub use db::{Db, MultiBackend, MultiRawValue};
 pub use heads::{Heads, heads};
-pub use listed::{Listed, listed};
+pub use listed::{Among, Listed, among, listed};
 pub use tx::Tx;
 pub use within::{Within, within};
 
