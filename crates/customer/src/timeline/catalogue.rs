@@ -17,6 +17,8 @@ text_enum! {
         Account = "account",
         /// Who looks after the customer.
         Assignment = "assignment",
+        /// People whom the bank knows in the customer's company, and the customer as such a person.
+        ContactPerson = "contact_person",
         /// Tags.
         Tag = "tag",
         /// Fields that the bank has added.
@@ -76,7 +78,9 @@ const fn link(event: &'static str, title: &'static str, facts: &'static [&'stati
 }
 
 use Action::{AssignmentRead, CustomerRead, PrivacyManage};
-use TimelineKind::{Assignment, Attribute, Consent, ContactPoint, Identity, Merge, Privacy, Profile, Relation, Tag};
+use TimelineKind::{
+    Assignment, Attribute, Consent, ContactPerson, ContactPoint, Identity, Merge, Privacy, Profile, Relation, Tag,
+};
 
 /// What is told. A change of the profile may be one of the bank's own ratings, so customers are not shown that there was
 /// one; an event that stands neither here nor in [`UNTOLD`] fails a test.
@@ -84,6 +88,7 @@ pub const TOLD: &[Telling] = &[
     open("customer.created", Profile, "Customer recorded", &["kind", "home_branch_id"]),
     inside("customer.updated", Profile, "Profile changed", CustomerRead, &["fields", "source"]),
     inside("customer.transitioned", Profile, "Status or stage changed", CustomerRead, &["status", "life_cycle_stage"]),
+    inside("customer.reviewed", Profile, "Record checked with the customer", CustomerRead, &["review_due_on"]),
     inside("customer.owner_changed", Assignment, "Relationship manager changed", AssignmentRead, &["owner_id"]),
     open("identity.created", Identity, "Identity document recorded", &["type", "verification", "source"]),
     open("identity.updated", Identity, "Identity document changed", &["verification"]),
@@ -106,6 +111,11 @@ pub const TOLD: &[Telling] = &[
     open("consent.granted", Consent, "Consent granted", &["purpose", "channel", "source"]),
     open("consent.refused", Consent, "Consent refused", &["purpose", "channel", "source"]),
     open("consent.withdrawn", Consent, "Consent withdrawn", &["purpose", "channel", "source"]),
+    inside("contact_person.created", ContactPerson, "Contact person recorded", CustomerRead, &[]),
+    inside("contact_person.updated", ContactPerson, "Contact person changed", CustomerRead, &[]),
+    inside("employment.created", ContactPerson, "Contact person works here", CustomerRead, &[]),
+    inside("employment.updated", ContactPerson, "Employment of a contact person changed", CustomerRead, &[]),
+    inside("employment.ended", ContactPerson, "Contact person works here no more", CustomerRead, &[]),
     inside("customer_tag.created", Tag, "Tag set", CustomerRead, &["code", "source"]),
     inside("customer_tag.updated", Tag, "Tag changed", CustomerRead, &["code", "source"]),
     inside("customer_tag.ended", Tag, "Tag ended", CustomerRead, &["code", "source"]),
@@ -162,6 +172,8 @@ pub const UNTOLD: &[&str] = &[
     "staff.reactivated",
     "staff.retracted",
     "staff.updated",
+    "contact_person_relation.created",
+    "contact_person_relation.ended",
     "tag.created",
     "tag.updated",
     "tag_domain.created",
