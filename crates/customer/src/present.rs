@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 
-use diesel::{ExpressionMethods, JoinOnDsl, NullableExpressionMethods, QueryDsl, RunQueryDsl, SelectableHelper};
+use diesel::{
+    BoolExpressionMethods, ExpressionMethods, JoinOnDsl, NullableExpressionMethods, QueryDsl, RunQueryDsl, SelectableHelper,
+};
 use kehu_kernel::{
     Action, Actor, AnyId, Conn, Date, Reference, Result, Tx,
     access::{ActorKind, FieldClass},
@@ -81,9 +83,12 @@ pub(crate) struct Mask {
 
 /// One customer with all that its row refers to, by one statement that is the same for all customers.
 pub(crate) fn whole(conn: &mut Conn, row: CustomerRow, mask: Mask) -> Result<Customer> {
+    // The kind decides which profile a customer has, whatever else the tables hold.
+    let person = customers::kind.eq(CustomerKind::Personal).and(personal_profiles::customer_id.eq(customers::id));
+    let other = customers::kind.ne(CustomerKind::Personal).and(organisation_profiles::customer_id.eq(customers::id));
     let query = customers::table
-        .left_join(personal_profiles::table.on(personal_profiles::customer_id.eq(customers::id)))
-        .left_join(organisation_profiles::table.on(organisation_profiles::customer_id.eq(customers::id)))
+        .left_join(personal_profiles::table.on(person))
+        .left_join(organisation_profiles::table.on(other))
         .left_join(staff::table.on(customers::owner_id.eq(staff::id.nullable())))
         .left_join(branches::table.on(customers::home_branch_id.eq(branches::id.nullable())))
         .filter(customers::id.eq(row.id))
