@@ -31,6 +31,7 @@ use crate::{extract::IfMatchHeader, problem::Problem};
         (name = "customers", description = "Customers with their profiles: found, created, changed, moved on, and their past."),
         (name = "identities", description = "Identity documents of customers: numbers encrypted, shown masked."),
         (name = "contact-points", description = "How customers are reached: phones, e-mail and postal addresses."),
+        (name = "matching", description = "Which records tell of one customer: found, explained, and decided about."),
         (name = "relations", description = "Relations between customers, and corporate trees."),
         (name = "privacy", description = "All that is held about a customer, handed out or erased; legal holds."),
         (name = "data-quality", description = "How good profiles are and why, which are stale or doubtful, and their reviews."),

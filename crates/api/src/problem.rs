@@ -10,8 +10,10 @@ use actix_web::{
     },
     middleware::Next,
 };
+use kehu_customer::matching::bank::CustomerMatch;
 use kehu_kernel::{Error, FieldError, error::Obstacle};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::trace;
@@ -49,6 +51,9 @@ pub struct Problem {
     /// The records that stand in the way, of codes such as `erasure_refused`; null for other problems.
     #[schema(max_items = 1000)]
     pub obstacles: Option<Vec<Obstacle>>,
+    /// The customers that a new one looks like, of the code `duplicate_customer`: the best match first.
+    #[schema(value_type = Option<Vec<CustomerMatch>>, max_items = 20)]
+    pub candidates: Option<Value>,
     /// Seconds until another try makes sense.
     #[serde(skip)]
     pub retry_after: Option<u32>,
@@ -97,6 +102,7 @@ impl Problem {
             request_id: None,
             current_version: None,
             obstacles: None,
+            candidates: None,
             retry_after: None,
             allow: None,
         }
@@ -157,6 +163,9 @@ impl From<Error> for Problem {
             Error::Conflict { code, detail } => Self::new(StatusCode::CONFLICT).code(code).detail(detail),
             Error::Refused { code, detail, obstacles } => {
                 Self { obstacles: Some(obstacles), ..Self::new(StatusCode::CONFLICT).code(code).detail(detail) }
+            }
+            Error::DuplicateCustomer { detail, candidates } => {
+                Self { candidates: Some(candidates), ..Self::new(StatusCode::CONFLICT).code("duplicate_customer").detail(detail) }
             }
             Error::Invalid(errors) => {
                 let unreadable = errors.iter().all(|error| error.pointer.starts_with('?'));

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use kehu_customer::privacy;
+use kehu_customer::{matching::bank::run as match_run, privacy};
 use kehu_intake::import;
 use kehu_kernel::{Error, Result, Store, job::Runner};
 
@@ -25,6 +25,7 @@ pub fn runner(settings: &Settings) -> Runner {
     Runner::default()
         .with(import::JOB_KIND, import::handler(settings.data_dir.clone()))
         .with(privacy::JOB_KIND, privacy::handler(belonging::REGISTRY))
+        .with(match_run::JOB_KIND, match_run::handler())
 }
 
 /// Threads that work until they are stopped.

@@ -19,7 +19,7 @@ use crate::{
     customer::{PreferredChannel, PreferredLanguage},
     facts::Facts,
     identity::{Identity, NewIdentity},
-    index, present,
+    index, matching, present,
     profile::{NewOrganisationProfile, NewPersonalProfile, OrganisationProfile, PersonalProfile},
     quality,
     rules::{credit_code, credit_code::Verdict, lei},
@@ -70,6 +70,19 @@ pub struct NewCustomer {
     #[schema(max_items = 50)]
     #[validate(length(max = 50), nested)]
     pub contact_points: Vec<NewContactPoint>,
+    /// Lets the customer be created although it looks like one that is there. The pair enters the work queue.
+    #[validate(nested)]
+    pub allow_duplicate: Option<AllowDuplicate>,
+}
+
+/// Why a customer is created although it looks like one that is there.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema, Validate)]
+#[serde(deny_unknown_fields)]
+pub struct AllowDuplicate {
+    /// Why; recorded with the creation.
+    #[schema(example = "twins, both were at the counter", min_length = 1, max_length = 500)]
+    #[validate(length(min = 1, max = 500), custom(function = "crate::rules::text"))]
+    pub reason: String,
 }
 
 /// A checked customer with all its parts, not yet written.
@@ -80,12 +93,17 @@ pub(crate) struct Draft {
     pub organisation: Option<OrganisationProfile>,
     pub identities: Vec<Identity>,
     pub contact_points: Vec<ContactPoint>,
+    /// Whether the name only stands in for one that the source does not have.
+    pub nameless: bool,
+    /// Why it is made although it looks like a customer that is there.
+    pub duplicate_allowed: Option<String>,
 }
 
-/// Creates a customer.
+/// Creates a customer, unless it looks like one that is there and within the caller's sight.
 ///
 /// # Errors
-/// [`Error::Forbidden`] without `customer.write`; [`Error::Invalid`] with every broken rule.
+/// [`Error::Forbidden`] without `customer.write`; [`Error::Invalid`] with every broken rule;
+/// [`Error::DuplicateCustomer`] with those that it looks like.
 pub fn create(tx: &mut Tx<'_>, actor: &Actor, mut new: NewCustomer) -> Result<Customer> {
     let reach = actor.allow(Action::CustomerWrite)?;
     if let Reach::Customer(_) = reach {
@@ -95,9 +113,13 @@ pub fn create(tx: &mut Tx<'_>, actor: &Actor, mut new: NewCustomer) -> Result<Cu
     if let Some(branch) = new.home_branch_id {
         check_home(tx, &reach, branch)?;
     }
-    let draft = Draft::assemble(tx, new, &actor.subject)?;
+    let allowed = new.allow_duplicate.take().map(|allow| allow.reason);
+    let mut draft = Draft::assemble(tx, new, &actor.subject)?;
+    let guarded = matching::bank::guard(tx, actor, &draft, allowed.is_some())?;
+    draft.duplicate_allowed = allowed;
     let row = draft.row.clone();
     save(tx, actor, vec![draft])?;
+    guarded.queue(tx, actor, row.id)?;
     present::disclose_row(tx, actor, row)
 }
 
@@ -165,7 +187,8 @@ impl Draft {
         }
         let personal = new.personal.map(|profile| PersonalProfile::new(row.id, profile, conn.now));
         let organisation = new.organisation.map(|profile| OrganisationProfile::new(row.id, profile, conn.now));
-        let mut draft = Self { row, personal, organisation, identities, contact_points };
+        let mut draft =
+            Self { row, personal, organisation, identities, contact_points, nameless: false, duplicate_allowed: None };
         let quality = quality::assess(conn, &draft.facts())?;
         draft.row.rate(quality);
         Ok(draft)
@@ -186,10 +209,14 @@ impl Draft {
 /// Writes drafts, each with its event.
 pub(crate) fn save(tx: &mut Tx<'_>, actor: &Actor, drafts: Vec<Draft>) -> Result<()> {
     let derived = index::Derived::of(tx, drafts.iter().map(Draft::facts));
+    let keys = matching::bank::keys::of_drafts(tx, &drafts)?;
     let mut rows = Vec::with_capacity(drafts.len());
     let (mut personal, mut organisations, mut documents, mut points) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for draft in drafts {
-        let data = json!({ "number": draft.row.number, "kind": draft.row.kind, "home_branch_id": draft.row.home_branch_id });
+        let mut data = json!({ "number": draft.row.number, "kind": draft.row.kind, "home_branch_id": draft.row.home_branch_id });
+        if let (Some(reason), Some(data)) = (&draft.duplicate_allowed, data.as_object_mut()) {
+            data.insert("duplicate_allowed".into(), json!(reason));
+        }
         tx.emit(actor, NewEvent::new("customer.created", draft.row.id, data).of_customer(draft.row.id));
         rows.push(draft.row);
         personal.extend(draft.personal);
@@ -202,6 +229,7 @@ pub(crate) fn save(tx: &mut Tx<'_>, actor: &Actor, drafts: Vec<Draft>) -> Result
     bulk_insert!(tx, organisation_profiles::table, organisations)?;
     bulk_insert!(tx, identities::table, documents)?;
     bulk_insert!(tx, contact_points::table, points)?;
+    matching::bank::keys::write(tx, keys)?;
     derived.write(tx)
 }
 

@@ -1,9 +1,9 @@
-//! What is derived from a customer's facts and kept beside them: the ratios of its quality and the tokens
-//! by which it is found.
+//! What is derived from a customer's facts and kept beside them: the ratios of its quality, the tokens by which it is
+//! found, and the keys by which it is compared.
 //!
 //! Every write of a customer ends here, in its own transaction: new customers by [`Derived`], which costs no
 //! read, changed ones by [`refresh`], which reads the customers again and writes what has become different.
-//! Customers that were absorbed by a merge, or erased, have no tokens.
+//! Customers that were absorbed by a merge, or erased, have no tokens and no keys.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -13,7 +13,7 @@ use kehu_kernel::{AnyId, Conn, Result, Tx, bulk_copy, schema::customer_tokens};
 use crate::{
     CustomerId,
     facts::{Facts, Known},
-    quality, search,
+    matching, quality, search,
 };
 
 /// How many customers are read at once.
@@ -62,6 +62,7 @@ pub fn refresh(tx: &mut Tx<'_>, ids: &[CustomerId]) -> Result<()> {
             quality::keep(tx, &facts)?;
         }
         refresh_tokens(tx, &known, chunk)?;
+        matching::bank::keys::refresh(tx, &known, chunk)?;
     }
     Ok(())
 }

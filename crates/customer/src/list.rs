@@ -129,6 +129,7 @@ fn matching<'a>(
     query
 }
 
+/// The path of the branch with this code.
 pub(crate) fn subtree(conn: &mut Conn, code: &str) -> Result<String> {
     let path: Option<String> =
         branches::table.filter(branches::code.eq(code)).select(branches::path).first(&mut conn.db).optional()?;

@@ -33,6 +33,14 @@ pub enum Error {
         /// What stands in the way.
         obstacles: Vec<Obstacle>,
     },
+    /// What is to be created looks like customers that are there already.
+    #[error("duplicate customer: {detail}")]
+    DuplicateCustomer {
+        /// What to do about it.
+        detail: String,
+        /// The customers that it looks like, as the caller may see them: a list of JSON objects.
+        candidates: serde_json::Value,
+    },
     /// Fields that break a rule, all of them at once.
     #[error("invalid input: {0:?}")]
     Invalid(Vec<FieldError>),

@@ -29,6 +29,9 @@ fn v1(config: &mut ServiceConfig<'_>) {
         .service(scope("/imports").configure(intake::import::configure))
         .service(scope("/jobs").configure(api::job::configure))
         .service(scope("/mappings").configure(intake::mapping::configure))
+        .service(scope("/match-candidates").configure(customer::matching::configure_candidates))
+        .service(scope("/match-parameters").configure(customer::matching::configure_parameters))
+        .service(scope("/match-runs").configure(customer::matching::configure_runs))
         .service(scope("/oauth").configure(api::oauth::configure))
         .service(scope("/privacy-exports").configure(customer::privacy::configure_exports))
         .service(scope("/products").configure(account_link::product::configure))
@@ -44,6 +47,7 @@ fn v1(config: &mut ServiceConfig<'_>) {
 fn customers(config: &mut ServiceConfig<'_>) {
     config
         .configure(customer::customer::configure)
+        .configure(customer::matching::configure)
         .configure(customer::record::configure)
         .configure(customer::identity::configure)
         .configure(customer::contact_point::configure)

@@ -19,6 +19,7 @@ use crate::{
     create::{self, Draft, NewCustomer},
     customer::{PreferredChannel, PreferredLanguage},
     identity::{IdentityType, NUMBER, NewIdentity, VerificationState},
+    matching::bank::{Fresh, facts},
     profile::{
         Education, Gender, Manager, MaritalStatus, NewOrganisationProfile, NewPersonalProfile, RiskTolerance, Shareholder,
     },
@@ -144,7 +145,7 @@ impl CustomerRecord {
     /// The record as what the API would take.
     fn to_new(&self, source: &Source, home_branch_id: Option<AnyId>) -> Result<NewCustomer, FieldError> {
         let personal = self.kind() == CustomerKind::Personal;
-        let nameless = format!("{} {}", source.code, self.source_id);
+        let nameless = facts::stand_in(&source.code, &self.source_id);
         let stray = if personal { self.legal_name.is_some() } else { self.full_name.is_some() };
         if stray {
             let pointer = if personal { "/legal_name" } else { "/full_name" };
@@ -164,7 +165,15 @@ impl CustomerRecord {
             organisation: if personal { None } else { Some(self.organisation(nameless)?) },
             identities: self.identities.clone(),
             contact_points: self.contact_points.clone(),
+            allow_duplicate: None,
         })
+    }
+
+    /// Whether the source has no name, so that its code and the record's id stand in.
+    fn is_nameless(&self) -> bool {
+        let personal = self.kind() == CustomerKind::Personal;
+        let whole = if personal { &self.full_name } else { &self.legal_name };
+        whole.is_none() && !(personal && self.family_name.is_some() && self.given_name.is_some())
     }
 
     fn personal(&self, nameless: &str) -> NewPersonalProfile {
@@ -239,7 +248,8 @@ impl CustomerRecord {
 }
 
 /// Takes a batch of customers. A record finds its customer by the id of the source, then by the same
-/// verified identity number; otherwise it makes one.
+/// verified identity number; otherwise it makes one. One that looks like a customer that is there enters the work
+/// queue with it, for a feed has nobody to ask.
 ///
 /// # Errors
 /// [`Error::Forbidden`] without `import.manage` everywhere; [`Error::Busy`] when another writer brought the same records.
@@ -309,7 +319,8 @@ fn apply_round(
         let recorded = Said { source, record, hash };
         *slot = Some(match matched.or(by_number) {
             None => match Draft::assemble(tx, new, &source.code) {
-                Ok(draft) => {
+                Ok(mut draft) => {
+                    draft.nameless = record.is_nameless();
                     let id = draft.row.id;
                     notes.push(recorded.first(tx.now, id, MatchMethod::Created, actor)?);
                     drafts.push(draft);
@@ -331,8 +342,10 @@ fn apply_round(
             },
         });
     }
+    let fresh = Fresh::of(tx, &drafts)?;
     create::save(tx, actor, drafts).map_err(contended)?;
     bulk_copy!(tx, source_records::table, notes).map_err(contended)?;
+    fresh.queue(tx, actor).map_err(contended)?;
     Ok(later)
 }
 

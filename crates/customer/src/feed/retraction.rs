@@ -23,6 +23,8 @@ pub const CUSTOMERS: Retraction = Retraction {
     parts: &[
         ("customer_tokens", "customer_id"),
         ("match_keys", "customer_id"),
+        ("match_candidates", "left_id"),
+        ("match_candidates", "right_id"),
         ("personal_profiles", "customer_id"),
         ("organisation_profiles", "customer_id"),
         ("identities", "customer_id"),

@@ -11,6 +11,7 @@
 //! A score depends on the two records and the parameters alone, and candidates on the keys that at most
 //! [`blocking::CAP`] records share. A batch and the match of a single record therefore agree.
 
+pub mod bank;
 mod batch;
 pub mod blocking;
 mod compare;
@@ -33,6 +34,7 @@ mod resolve;
 mod score;
 mod term_counts;
 
+pub use bank::{find, find_for};
 pub use batch::{Batch, Pair, batch};
 pub use blocking::Salt;
 pub use component::{closure, components};

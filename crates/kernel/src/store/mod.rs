@@ -6,6 +6,7 @@ mod bulk;
 mod connect;
 mod db;
 pub mod document;
+mod hold;
 mod heads;
 mod listed;
 pub mod migrate;

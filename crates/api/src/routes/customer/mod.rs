@@ -3,6 +3,7 @@
 pub mod contact_point;
 pub mod customer;
 pub mod identity;
+pub mod matching;
 pub mod privacy;
 pub mod quality;
 pub mod record;
