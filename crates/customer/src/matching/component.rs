@@ -25,7 +25,7 @@ pub fn components(model: &Model, parameters: &Parameters, records: &[Record], pa
         other.probability.total_cmp(&one.probability).then((one.left, one.right).cmp(&(other.left, other.right)))
     });
     for pair in ordered {
-        groups.join(pair, weight_of(least));
+        groups.join(pair, least, weight_of(least));
     }
     let mut found: Vec<Vec<u32>> = groups.members.into_values().filter(|members| members.len() > 1).collect();
     found.iter_mut().for_each(|members| members.sort_unstable());
@@ -53,7 +53,7 @@ pub fn closure(model: &Model, parameters: &Parameters, records: &[Record], group
     all
 }
 
-/// A group as large as this grows only by pairs that are certain by themselves.
+/// No group grows larger than this.
 const LARGE: usize = 50;
 /// No pair alone speaks more for or against than this.
 const MOST: f64 = 12.0;
@@ -74,13 +74,18 @@ impl Groups<'_> {
         group
     }
 
-    fn join(&mut self, pair: &Pair, floor: f64) {
+    fn join(&mut self, pair: &Pair, least: f64, floor: f64) {
+        let alone = |record: u32| !self.of.contains_key(&record);
+        if alone(pair.left) && alone(pair.right) && pair.probability < least {
+            return;
+        }
+        let certain = alone(pair.left) && alone(pair.right);
         let (left, right) = (self.group(pair.left), self.group(pair.right));
         if left == right {
             return;
         }
         let (Some(one), Some(other)) = (self.members.get(&left), self.members.get(&right)) else { return };
-        if one.len() + other.len() > LARGE || !self.agree(one, other, floor) {
+        if !certain && (one.len() + other.len() > LARGE || !self.agree(one, other, floor)) {
             return;
         }
         let moved = self.members.remove(&right).unwrap_or_default();

@@ -5,7 +5,7 @@ use super::{Batch, Index, Model, Pair, Parameters, Record, Salt, batch, closure,
 /// Pairs at least this probable are taken for one.
 pub const THRESHOLD: f64 = 0.5;
 /// Pairs at least this probable may speak for groups.
-const WEAK: f64 = 0.05;
+const WEAK: f64 = 0.2;
 
 /// What was found.
 #[derive(Clone, Debug)]
