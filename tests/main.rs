@@ -17,6 +17,7 @@ mod customer_match;
 mod customer_privacy;
 mod customer_quality;
 mod customer_relation;
+mod customer_search;
 mod customer_timeline;
 mod customer_view;
 mod demo;

@@ -70,6 +70,19 @@ pub fn measure(
     Measured { rate: count / seconds, processor_micros: used.as_secs_f64() * 1e6 / count }
 }
 
+/// How long each of these requests takes, one after the other on one connection.
+pub fn latencies(address: SocketAddr, requests: &[Vec<u8>]) -> Vec<Duration> {
+    let mut stream = BufReader::new(TcpStream::connect(address).unwrap());
+    stream.get_ref().set_nodelay(true).unwrap();
+    let mut body = Vec::new();
+    let mut time = |request: &Vec<u8>| {
+        let started = Instant::now();
+        exchange(&mut stream, request, &mut body);
+        started.elapsed()
+    };
+    requests.iter().map(&mut time).collect()
+}
+
 /// Sends a request and reads the answer; the length of its body.
 fn exchange(stream: &mut BufReader<TcpStream>, request: &[u8], body: &mut Vec<u8>) -> usize {
     stream.get_mut().write_all(request).unwrap();

@@ -1,6 +1,7 @@
 //! Ratios between Kehu and the least that the same machine needs for the same work, measured in one run.
 //!
-//! `cargo bench -p kehu-tests --bench load` (`-- --quick` to try it). Servers are processes of their own, so that
+//! `cargo bench -p kehu-tests --bench load` (`-- --quick` to try it, `-- --search 1000000` for lookup and search alone, with
+//! so many customers). Servers are processes of their own, so that
 //! their processor time is theirs alone.
 #![forbid(unsafe_code)]
 
@@ -10,6 +11,7 @@ mod support;
 
 mod caller;
 mod constant;
+mod search;
 
 use std::{
     net::SocketAddr,
@@ -32,9 +34,16 @@ fn main() {
         return constant::serve(address.parse().unwrap(), size.parse().unwrap());
     }
     let quick = arguments.iter().any(|argument| argument == "--quick");
+    let alone = arguments.iter().position(|argument| argument == "--search").map(|place| arguments[place + 1].parse().unwrap());
     let directory = tempfile::tempdir().unwrap();
-    bench("sqlite", &format!("sqlite://{}/kehu.db", directory.path().display()), quick);
-    bench("postgres", &support::postgres::empty_database(), quick);
+    let sqlite = |name: &str| format!("sqlite://{}/{name}.db", directory.path().display());
+    if alone.is_none() {
+        bench("sqlite", &sqlite("kehu"), quick);
+        bench("postgres", &support::postgres::empty_database(), quick);
+    }
+    let customers = alone.unwrap_or(if quick { 2_000 } else { 1_000_000 });
+    search::bench("sqlite", &sqlite("search"), customers);
+    search::bench("postgres", &support::postgres::empty_database(), customers);
 }
 
 fn bench(name: &str, url: &str, quick: bool) {

@@ -3,12 +3,19 @@
 //!
 //! Every write of a customer ends here, in its own transaction: new customers by [`Derived`], which costs no
 //! read, changed ones by [`refresh`], which reads the customers again and writes what has become different.
-//! Customers that were absorbed by a merge, or erased, have no tokens and no keys.
+//! Customers that were absorbed by a merge, or erased, have no tokens and no keys. A database whose customers are
+//! older than what is derived from them is brought up by [`reindex`].
 
 use std::collections::{BTreeSet, HashMap};
 
-use diesel::{ExpressionMethods, Insertable, QueryDsl, Queryable, RunQueryDsl, Selectable, SelectableHelper};
-use kehu_kernel::{AnyId, Conn, Result, Tx, bulk_copy, schema::customer_tokens};
+use diesel::{
+    BoolExpressionMethods, ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable, RunQueryDsl, Selectable,
+    SelectableHelper,
+};
+use kehu_kernel::{
+    AnyId, Conn, Error, Result, Store, Tx, bulk_copy,
+    schema::{customer_tokens, customers},
+};
 
 use crate::{
     CustomerId,
@@ -18,6 +25,8 @@ use crate::{
 
 /// How many customers are read at once.
 const CHUNK: usize = 500;
+/// How many customers one transaction of a reindexing writes.
+const BATCH: i64 = 250;
 
 /// One token of one customer, with the branch that keeps it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Queryable, Selectable, Insertable)]
@@ -65,6 +74,51 @@ pub fn refresh(tx: &mut Tx<'_>, ids: &[CustomerId]) -> Result<()> {
         matching::bank::keys::refresh(tx, &known, chunk)?;
     }
     Ok(())
+}
+
+/// Derives everything anew for all customers, from the newest down, a batch in a transaction; `show` hears how many were
+/// looked at. Writes only what differs, so it may be stopped, repeated, and run while others write.
+///
+/// # Errors
+/// The database's.
+pub fn reindex(store: &Store, show: &mut dyn FnMut(u64)) -> Result<u64> {
+    let (mut done, mut last) = (0, None);
+    loop {
+        let ids = store.read_blocking(|conn| newest(conn, last))?;
+        let Some(id) = ids.last().copied() else { return Ok(done) };
+        (done, last) = (done + u64::try_from(ids.len()).map_err(Error::internal)?, Some(id));
+        store.write_blocking(move |tx| {
+            let rows = customers::table.filter(customers::id.eq_any(ids.clone()));
+            diesel::update(rows).set(customers::version.eq(customers::version)).execute(&mut tx.db)?;
+            refresh(tx, &ids)
+        })?;
+        show(done);
+    }
+}
+
+fn newest(conn: &mut Conn, before: Option<CustomerId>) -> Result<Vec<CustomerId>> {
+    let mut query = customers::table.order(customers::id.desc()).limit(BATCH).select(customers::id).into_boxed();
+    if let Some(before) = before {
+        query = query.filter(customers::id.lt(before));
+    }
+    Ok(query.load(&mut conn.db)?)
+}
+
+/// Whether customers are older than what is derived from them: [`reindex`] comes to the oldest one last.
+///
+/// # Errors
+/// The database's.
+pub fn is_stale(conn: &mut Conn) -> Result<bool> {
+    let oldest: Option<CustomerId> = customers::table
+        .filter(customers::merged_into.is_null().and(customers::erased_at.is_null()))
+        .order(customers::id)
+        .select(customers::id)
+        .first(&mut conn.db)
+        .optional()?;
+    let Some(oldest) = oldest else { return Ok(false) };
+    let tokens = customer_tokens::table.filter(customer_tokens::customer_id.eq(oldest)).limit(1);
+    let any: Vec<String> = tokens.select(customer_tokens::token).load(&mut conn.db)?;
+    Ok(any.is_empty())
 }
 
 fn refresh_tokens(tx: &mut Tx<'_>, known: &Known, ids: &[CustomerId]) -> Result<()> {

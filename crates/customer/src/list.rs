@@ -13,7 +13,9 @@ use kehu_kernel::{
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use crate::{Customer, CustomerId, CustomerKind, CustomerRow, CustomerStatus, LifeCycleStage, present, profile::Gender, scope};
+use crate::{
+    Customer, CustomerId, CustomerKind, CustomerRow, CustomerStatus, LifeCycleStage, present, profile::Gender, scope, search,
+};
 
 text_enum! {
     /// Order of a list of customers.
@@ -25,11 +27,16 @@ text_enum! {
     }
 }
 
-/// Filters of the list of customers.
+/// Filters of the list of customers. With `q`, the best fit comes first.
 #[derive(Clone, Debug, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub struct CustomerFilter {
+    /// Only customers whose name or number fits: characters, the beginning of a word, pinyin (`zhangwei`), initials of
+    /// pinyin (`zw`), with accents or without, or the beginning of the number. All words must fit. The best fit comes
+    /// first, and `sort` may not be given. Numbers of persons (phones, documents, accounts) are for `lookup_customers`.
+    #[param(min_length = 1, max_length = 200, example = "张伟")]
+    pub q: Option<String>,
     /// Only this kind.
     #[param(inline, example = "personal")]
     pub kind: Option<CustomerKind>,
@@ -63,6 +70,9 @@ pub struct CustomerFilter {
 /// # Errors
 /// [`Error::Forbidden`] without `customer.read`; [`Error::Invalid`] for an unknown branch or a bad page request.
 pub fn list(conn: &mut Conn, actor: &Actor, filter: &CustomerFilter, params: &PageParams) -> Result<Page<Customer>> {
+    if let Some(q) = &filter.q {
+        return search::find(conn, actor, q, filter, params);
+    }
     let reach = actor.allow(Action::CustomerRead)?;
     let window = params.window::<CustomerId>(&conn.keys, &format!("customers?{filter:?}"))?;
     let subtree = match &filter.branch {
@@ -92,7 +102,8 @@ pub fn list(conn: &mut Conn, actor: &Actor, filter: &CustomerFilter, params: &Pa
     Ok(Page { items, next_cursor: page.next_cursor, total: page.total })
 }
 
-fn matching<'a>(
+/// The customers within reach that pass the filters other than `q`.
+pub(crate) fn matching<'a>(
     filter: &CustomerFilter,
     reach: &Reach,
     subtree: Option<&str>,

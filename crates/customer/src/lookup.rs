@@ -1,4 +1,10 @@
-//! Who is this? Customers by a phone number, an e-mail address or the number of a document.
+//! Who is this? Customers by a phone number, an e-mail address, or the number of a document, an account or a card.
+//!
+//! The best fit comes first: exact, then shared, then maybe; among equals the customer that was recorded first. At most
+//! 20 customers are named, of at most 200 records that hold what is looked up, those that count before those that ended.
+//!
+//! A lookup shows no more of a customer than the list of customers does, and never the number that it went by. It is
+//! therefore not recorded as a sensitive read; opening the customer with sensitive fields, or a number, is.
 
 use std::collections::HashMap;
 
@@ -6,7 +12,7 @@ use diesel::{ExpressionMethods, QueryDsl, RunQueryDsl, SelectableHelper};
 use kehu_kernel::{
     Action, Actor, Conn, Error, Result,
     access::Reach,
-    schema::{contact_points, customers, identities},
+    schema::{contact_points, customers, identities, organisation_profiles},
     store::within,
     text_enum,
 };
@@ -19,12 +25,14 @@ use crate::{
     contact_point::{ContactPoint, ContactPointKind, normalise},
     identity::{Identity, NUMBER, VerificationState},
     present,
-    rules::identity_number,
+    rules::{self, identity_number},
     scope,
 };
 
 /// How many answers a lookup gives at most.
 const MOST: usize = 20;
+/// How many records that hold what is looked up are read at most.
+const READ: i64 = 200;
 
 text_enum! {
     /// How well a customer fits what was looked up.
@@ -42,13 +50,13 @@ text_enum! {
 #[derive(Clone, Debug, Deserialize, ToSchema, Validate)]
 #[serde(deny_unknown_fields)]
 pub struct CustomerLookup {
-    /// A phone number, as people write it.
+    /// A phone number, as people write it, with an extension or without. Nobody has a number of three to six digits.
     #[schema(example = "138 0013 8000", min_length = 1, max_length = 64)]
     #[validate(length(min = 1, max = 64))]
     pub phone: Option<String>,
     /// Where a phone number without country code belongs, ISO 3166-1 alpha-2; CN unless given.
     #[schema(example = "CN", min_length = 2, max_length = 2, pattern = "^[A-Z]{2}$")]
-    #[validate(custom(function = "crate::rules::country"))]
+    #[validate(custom(function = "rules::country"))]
     pub country: Option<String>,
     /// An e-mail address.
     #[schema(example = "li.na@example.com", min_length = 1, max_length = 254)]
@@ -160,14 +168,19 @@ fn by_contact(
     country: Option<&str>,
     pointer: &str,
 ) -> Result<Vec<Trace>> {
-    let normalised = normalise(kind, value, country).map_err(|message| Error::invalid(pointer, kind.as_str(), message))?;
+    let normalised = match normalise(kind, value, country) {
+        Ok(normalised) => normalised,
+        // A caller id of three to six digits is a service's or an extension's, and nobody's own number.
+        Err(_) if kind == ContactPointKind::Phone && is_short_number(value) => return Ok(Vec::new()),
+        Err(message) => return Err(Error::invalid(pointer, kind.as_str(), message)),
+    };
     let visible = customers::table.filter(scope::visible_to(reach)).select(customers::id).into_boxed();
     let points: Vec<ContactPoint> = contact_points::table
         .filter(contact_points::kind.eq(kind))
         .filter(contact_points::normalised.eq(normalised))
         .filter(within(contact_points::customer_id, visible))
-        .order(contact_points::id)
-        .limit(200)
+        .order((contact_points::valid_to.is_null().desc(), contact_points::id))
+        .limit(READ)
         .select(ContactPoint::as_select())
         .load(&mut conn.db)?;
     let today = conn.now.date();
@@ -186,27 +199,43 @@ fn by_contact(
         .collect())
 }
 
+fn is_short_number(text: &str) -> bool {
+    let digits: String = rules::folded(text).chars().filter(|c| !c.is_whitespace() && *c != '-').collect();
+    (3..=6).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit())
+}
+
+/// Documents with this number, and organisations that state it as their credit code.
 fn by_identity(conn: &mut Conn, reach: &Reach, number: &str) -> Result<Vec<Trace>> {
-    let indexes: Vec<Vec<u8>> =
-        identity_number::candidates(number).iter().map(|number| conn.keys.blind_index(NUMBER, number)).collect();
-    let visible = customers::table.filter(scope::visible_to(reach)).select(customers::id).into_boxed();
+    let spellings = identity_number::candidates(number);
+    let indexes: Vec<Vec<u8>> = spellings.iter().map(|number| conn.keys.blind_index(NUMBER, number)).collect();
+    let visible = || customers::table.filter(scope::visible_to(reach)).select(customers::id).into_boxed();
     let found: Vec<Identity> = identities::table
         .filter(identities::number_index.eq_any(indexes))
-        .filter(within(identities::customer_id, visible))
-        .order(identities::id)
-        .limit(200)
+        .filter(within(identities::customer_id, visible()))
+        .order((identities::ended_at.is_null().desc(), identities::id))
+        .limit(READ)
         .select(Identity::as_select())
         .load(&mut conn.db)?;
-    Ok(found
-        .into_iter()
-        .map(|identity| {
-            let (fit, reason) = match (identity.ended_at, identity.verification.state) {
-                (Some(_), _) => (LookupMatch::Maybe, "the document was ended"),
-                (None, VerificationState::Verified) => (LookupMatch::Exact, "the document is verified"),
-                (None, VerificationState::Unverified) => (LookupMatch::Maybe, "nobody has verified the document"),
-                (None, VerificationState::Failed) => (LookupMatch::Maybe, "the document failed its check"),
-            };
-            Trace { customer: identity.customer_id, fit, reason }
-        })
-        .collect())
+    let stated: Vec<CustomerId> = organisation_profiles::table
+        .filter(organisation_profiles::unified_social_credit_code.eq_any(spellings))
+        .filter(within(organisation_profiles::customer_id, visible()))
+        .order(organisation_profiles::customer_id)
+        .limit(READ)
+        .select(organisation_profiles::customer_id)
+        .load(&mut conn.db)?;
+    let stated = stated.into_iter().map(|customer| Trace {
+        customer,
+        fit: LookupMatch::Maybe,
+        reason: "the organisation states the code; no document shows it",
+    });
+    let found = found.into_iter().map(|identity| {
+        let (fit, reason) = match (identity.ended_at, identity.verification.state) {
+            (Some(_), _) => (LookupMatch::Maybe, "the document was ended"),
+            (None, VerificationState::Verified) => (LookupMatch::Exact, "the document is verified"),
+            (None, VerificationState::Unverified) => (LookupMatch::Maybe, "nobody has verified the document"),
+            (None, VerificationState::Failed) => (LookupMatch::Maybe, "the document failed its check"),
+        };
+        Trace { customer: identity.customer_id, fit, reason }
+    });
+    Ok(found.chain(stated).collect())
 }

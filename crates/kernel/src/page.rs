@@ -100,6 +100,15 @@ impl<K: Serialize> Window<K> {
         };
         Ok(Page { items: rows, next_cursor, total })
     }
+
+    /// Makes the page of rows that were cut to size already; the next page goes on after `next`, if there is one.
+    ///
+    /// # Errors
+    /// As [`Window::page`].
+    pub fn cut<T>(&self, keys: &Keyring, rows: Vec<T>, total: Option<i64>, next: Option<K>) -> Result<Page<T>> {
+        let next_cursor = next.map(|key| seal(keys, &self.list, key)).transpose()?;
+        Ok(Page { items: rows, next_cursor, total })
+    }
 }
 
 impl<T> Page<T> {

@@ -1,9 +1,10 @@
 //! `kehu migrate`
 
+use kehu_customer::index;
 use kehu_kernel::{Error, Result, store::migrate};
 use kehu_organization::role;
 
-use super::{DatabaseOptions, print};
+use super::{DatabaseOptions, print, reindex};
 
 #[derive(clap::Args)]
 pub(crate) struct MigrateOptions {
@@ -21,7 +22,12 @@ pub(crate) fn run(database: &DatabaseOptions, options: &MigrateOptions) -> Resul
     }
     let names = if options.down { migrate::down(database.url())? } else { migrate::up(database.url())? };
     if !options.down {
-        database.open()?.write_blocking(role::seed)?;
+        let store = database.open()?;
+        store.write_blocking(role::seed)?;
+        // Customers that are older than what this version finds them by.
+        if store.read_blocking(index::is_stale)? {
+            reindex::all(&store)?;
+        }
     }
     let verb = if options.down { "taken back" } else { "applied" };
     print(&format!("{} migrations {verb}\n", names.len()))

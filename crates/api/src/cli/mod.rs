@@ -12,6 +12,7 @@ mod import;
 mod keys;
 mod matching;
 mod migrate;
+mod reindex;
 mod serve;
 mod token;
 
@@ -71,6 +72,8 @@ enum Command {
     Serve(Box<crate::settings::Settings>),
     /// Bring the database to this version, or take everything back.
     Migrate(migrate::MigrateOptions),
+    /// Derive anew what customers are found by, for all of them; only what differs is written.
+    Reindex,
     /// Check configuration, keys, database and migrations, and say what is wrong.
     Doctor,
     /// The audit trail.
@@ -109,6 +112,7 @@ fn dispatch(cli: Cli) -> Result<()> {
     match cli.command {
         Command::Serve(options) => serve::run(&cli.database, &options),
         Command::Migrate(options) => migrate::run(&cli.database, &options),
+        Command::Reindex => reindex::run(&cli.database),
         Command::Doctor => doctor::run(&cli.database),
         Command::Audit(command) => audit::run(&cli.database, &command),
         Command::Keys(command) => keys::run(&cli.database, &command),

@@ -1,6 +1,100 @@
 //! Finding customers by their names and numbers, by a table of tokens of our own: the same results in the same
 //! order on both databases.
+//!
+//! What is asked for becomes a few ranges of tokens ([`query`]), each a way to fit; the ways are ranked:
+//! the number, a name from its beginning (a whole name comes first, because it is the least of its range), a name
+//! from a later word or character on, the sound of a name from its beginning, then from a later syllable on, all
+//! words in any order, initials. A customer is found once, in the best way and by the least token in which it
+//! fits; within a way finds stand in the order of their tokens, byte by byte, then of their ids. That place
+//! (way, token, id) is the key of the page, so pages neither overlap nor move when others are written.
+//!
+//! The work is bounded, however common a token is: a page reads tokens in their order from the place where the one
+//! before it ended, until it is full. Callers who reach few branches or few customers read only those tokens. What
+//! else narrows a search (other filters, a second word, a reach of many branches that keep few of the finds) sieves
+//! the tokens that were read; after [`EXAMINED`] of them the page ends as it is, perhaps with fewer items than
+//! were asked for, and its cursor goes on from there. Ranking is never cut: what a later page finds ranks behind.
 
+mod find;
+mod query;
+mod scan;
 mod token;
 
+use kehu_kernel::{Action, Actor, Conn, Page, PageParams, Result};
+use serde::Deserialize;
+use utoipa::ToSchema;
+use validator::Validate;
+
+pub(crate) use find::find;
 pub(crate) use token::of as tokens;
+
+use crate::{Customer, CustomerKind, CustomerStatus, LifeCycleStage, list::CustomerFilter};
+
+/// How many tokens one page examines before it ends, full or not; a page that began just before examines the last
+/// batch to its end.
+const EXAMINED: usize = 5_000;
+
+/// What to search for.
+#[derive(Clone, Debug, Deserialize, ToSchema, Validate)]
+#[serde(deny_unknown_fields)]
+pub struct CustomerSearch {
+    /// A name or number, or parts of it: characters, the beginning of a word, pinyin (`zhangwei`), initials of pinyin
+    /// (`zw`), with accents or without, or the beginning of the number. All words must fit. Without a letter or digit
+    /// nothing fits.
+    #[schema(example = "zhang wei", min_length = 1, max_length = 200)]
+    #[validate(length(min = 1, max = 200))]
+    pub q: String,
+    /// Only this kind.
+    pub kind: Option<CustomerKind>,
+    /// Only this status.
+    pub status: Option<CustomerStatus>,
+    /// Only this life-cycle stage.
+    pub life_cycle_stage: Option<LifeCycleStage>,
+    /// Only this service tier.
+    #[schema(example = "gold", min_length = 1, max_length = 32)]
+    #[validate(length(min = 1, max = 32))]
+    pub tier: Option<String>,
+    /// Only customers that the branch with this code, or one below it, keeps.
+    #[schema(example = "SH", min_length = 1, max_length = 32)]
+    #[validate(length(min = 1, max = 32))]
+    pub branch: Option<String>,
+    /// How many items the page may have, 1 to 200; 50 unless given.
+    #[schema(minimum = 1, maximum = 200, example = 50)]
+    #[validate(range(min = 1, max = 200))]
+    pub limit: Option<i64>,
+    /// `next_cursor` of the page before; only valid for the same search.
+    #[schema(max_length = 1024)]
+    #[validate(length(max = 1024))]
+    pub cursor: Option<String>,
+    /// Whether to count all customers that fit.
+    pub include_total: Option<bool>,
+}
+
+/// Customers within reach that fit, the best fit first, without their sensitive fields.
+///
+/// # Errors
+/// [`kehu_kernel::Error::Forbidden`] without `customer.read`; [`kehu_kernel::Error::Invalid`] for an unknown branch or a
+/// cursor of another search.
+pub fn search(conn: &mut Conn, actor: &Actor, what: CustomerSearch) -> Result<Page<Customer>> {
+    actor.allow(Action::CustomerRead)?;
+    let filter = CustomerFilter {
+        kind: what.kind,
+        status: what.status,
+        life_cycle_stage: what.life_cycle_stage,
+        tier: what.tier,
+        branch: what.branch,
+        ..CustomerFilter::default()
+    };
+    let params = PageParams { limit: what.limit, cursor: what.cursor, include_total: what.include_total };
+    find(conn, actor, &what.q, &filter, &params).map_err(in_body)
+}
+
+/// A fault of a query parameter is one of the body's field of that name here.
+fn in_body(error: kehu_kernel::Error) -> kehu_kernel::Error {
+    let kehu_kernel::Error::Invalid(mut faults) = error else { return error };
+    for fault in &mut faults {
+        if let Some(name) = fault.pointer.strip_prefix('?') {
+            fault.pointer = format!("/{name}");
+        }
+    }
+    kehu_kernel::Error::Invalid(faults)
+}

@@ -7,6 +7,7 @@ use kehu_customer::{
     list::{self, CustomerFilter},
     lookup::{self, CustomerLookup, LookupResult},
     present,
+    search::{self, CustomerSearch},
     transition::{self, CustomerTransition},
     update::{self, CustomerPatch},
 };
@@ -24,6 +25,7 @@ pub fn configure(config: &mut ServiceConfig<'_>) {
         .service(list_customers)
         .service(create_customer)
         .service(lookup_customers)
+        .service(search_customers)
         .service(get_customer)
         .service(update_customer)
         .service(transition_customer);
@@ -31,7 +33,8 @@ pub fn configure(config: &mut ServiceConfig<'_>) {
 
 /// List customers
 ///
-/// The customers within the caller's reach, the newest record first, without their sensitive fields.
+/// The customers within the caller's reach, the newest record first, without their sensitive fields. With `q`, those whose
+/// name or number fits, the best fit first; such a page may hold fewer items than `limit` though another follows.
 #[utoipa::path(tag = "customers", params(CustomerFilter, PageParams),
     responses((status = 200, description = "A page of customers", body = Page<Customer>)), security(("bearer" = ["customer.read"])))]
 #[get("")]
@@ -63,6 +66,21 @@ async fn lookup_customers(caller: Caller, store: Data<Store>, body: Json<Custome
     let by_account = kehu_account_link::lookup::by_number;
     let found = store.read(move |conn| lookup::lookup(conn, &caller, &body.0, by_account)).await?;
     Ok(Reply::ok(found))
+}
+
+/// Search customers
+///
+/// As `q` of `list_customers`: names in characters, pinyin, initials or the beginnings of words, and the beginning of the
+/// number. The best fit comes first: number, name from its beginning, from a later word on, pinyin, all words in any order,
+/// initials. A page may hold fewer items than `limit` though another follows: when filters or the caller's reach leave few of
+/// many finds, it ends after 5,000 of them, and its cursor goes on from there.
+#[utoipa::path(tag = "customers", request_body = CustomerSearch,
+    responses((status = 200, description = "A page of the customers that fit, best first", body = Page<Customer>)),
+    security(("bearer" = ["customer.read"])))]
+#[post("/search")]
+async fn search_customers(caller: Caller, store: Data<Store>, body: Json<CustomerSearch>) -> Answer<Page<Customer>> {
+    let page = store.read(move |conn| search::search(conn, &caller, body.0.clone())).await?;
+    Ok(Reply::ok(page))
 }
 
 /// Get a customer
