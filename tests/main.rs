@@ -14,6 +14,7 @@ mod customer;
 mod customer_feed;
 mod customer_identity;
 mod customer_match;
+mod customer_merge;
 mod customer_privacy;
 mod customer_quality;
 mod customer_relation;

@@ -1,7 +1,7 @@
 //! What the tables of this crate do when customers are merged, exported and erased. Accounts, their
 //! transactions and balances belong to customers through links alone.
 
-use kehu_customer::belonging::{Belonging, Block, OnErasure, OnExport, OnMerge, Rules};
+use kehu_customer::belonging::{Belonging, Block, Fit, OnErasure, OnExport, OnMerge, Rules};
 
 /// Columns of this crate by which rows belong to customers.
 pub const BELONGINGS: &[Belonging] = &[Belonging::new("account_links", "customer_id")
@@ -9,11 +9,27 @@ pub const BELONGINGS: &[Belonging] = &[Belonging::new("account_links", "customer
         // The primary link to an account stands above a second one in the same role for the same time.
         yields: Some(
             "NOT r.is_primary AND EXISTS (SELECT 1 FROM account_links x WHERE x.customer_id = {absorbed}
-             AND x.account_id = r.account_id AND x.role = r.role AND x.is_primary
-             AND ((r.valid_from < COALESCE(x.valid_to, '9999-12-31') AND x.valid_from < COALESCE(r.valid_to, '9999-12-31'))
-               OR x.valid_from = r.valid_from))",
+             AND x.account_id = r.account_id AND x.role = r.role AND x.is_primary AND x.valid_from <> r.valid_from
+             AND r.valid_from < COALESCE(x.valid_to, '9999-12-31') AND x.valid_from < COALESCE(r.valid_to, '9999-12-31'))",
         ),
-        fits: &[],
+        // Two that begin on the same day cannot change places: the survivor's becomes the primary one.
+        fits: &[
+            Fit {
+                column: "is_primary",
+                from: "false",
+                to: "true",
+                of: "r.customer_id = {survivor} AND EXISTS (SELECT 1 FROM account_links x WHERE x.customer_id = {absorbed}
+                     AND x.account_id = r.account_id AND x.role = r.role AND x.is_primary AND x.valid_from = r.valid_from
+                     AND COALESCE(r.valid_to, '9999-12-31') <= COALESCE(x.valid_to, '9999-12-31'))",
+            },
+            Fit {
+                column: "is_primary",
+                from: "true",
+                to: "false",
+                of: "r.customer_id = {absorbed} AND EXISTS (SELECT 1 FROM account_links x WHERE x.customer_id = {survivor}
+                     AND x.account_id = r.account_id AND x.role = r.role AND x.is_primary AND x.valid_from = r.valid_from)",
+            },
+        ],
         held_back: Some(
             "EXISTS (SELECT 1 FROM account_links x WHERE x.customer_id = {survivor}
              AND x.account_id = r.account_id AND x.role = r.role

@@ -13,6 +13,7 @@ pub mod gate;
 pub mod health;
 pub mod idempotency;
 pub mod logging;
+pub mod merged;
 pub mod metrics;
 pub mod openapi;
 pub mod problem;

@@ -12,7 +12,7 @@ use utoipa::{
 };
 use utoipa_actix_web::AppExt;
 
-use crate::{extract::IfMatchHeader, problem::Problem};
+use crate::{extract::IfMatchHeader, merged::MergedRecord, problem::Problem};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -35,6 +35,7 @@ use crate::{extract::IfMatchHeader, problem::Problem};
         (name = "relations", description = "Relations between customers, and corporate trees."),
         (name = "privacy", description = "All that is held about a customer, handed out or erased; legal holds."),
         (name = "data-quality", description = "How good profiles are and why, which are stale or doubtful, and their reviews."),
+        (name = "merges", description = "Records of one customer become one, and may be taken apart again."),
         (name = "products", description = "Products of the bank, with rates that hold from a day on."),
         (name = "accounts", description = "Accounts as the bank's systems know them: balances, statements, who holds them."),
         (name = "account-links", description = "Who is what to which account, from when until when."),
@@ -51,7 +52,7 @@ use crate::{extract::IfMatchHeader, problem::Problem};
         (name = "mappings", description = "How files of a source system are read: declarative, versioned documents."),
         (name = "imports", description = "Files on their way into Kehu, and what became of their rows."),
     ),
-    components(schemas(Problem, kehu_kernel::FieldError)),
+    components(schemas(Problem, MergedRecord, kehu_kernel::FieldError)),
     modifiers(&Schemes),
 )]
 struct Base;
@@ -312,6 +313,13 @@ fn complete(path: &str, method: &str, operation: &mut Map<String, Value>) {
             responses.insert(status.to_string(), json!({ "$ref": format!("#/components/responses/{name}") }));
         }
     }
+    // Every read below a customer leads on when the record was merged into another one.
+    let below_customer = path.starts_with("/v1/customers/{customer_id}");
+    if below_customer && method == "get" {
+        responses.insert("308".into(), json!({ "$ref": "#/components/responses/CustomerMerged" }));
+    } else if below_customer {
+        responses.entry("409").or_insert_with(|| json!({ "$ref": "#/components/responses/Conflict" }));
+    }
     responses.sort_keys();
     for (status, response) in responses.iter_mut().filter(|(status, _)| status.starts_with('2')) {
         if let Value::Object(response) = response {
@@ -426,10 +434,22 @@ fn add_components(document: &mut Value) {
         header("Seconds until another try makes sense.", json!({ "type": "integer", "format": "int32", "minimum": 0 })),
     );
     let responses = object(components, "responses");
+    let (id, survivor) = ("01890a5d-ac96-774b-bcce-b302099a8057", "01890a5d-ac96-774b-bcce-b302099a8058");
+    let mut merged = json!({
+        "description": "The record was merged into another customer, where the same path answers",
+        "content": { "application/json": {
+            "schema": { "$ref": "#/components/schemas/MergedRecord" },
+            "example": { "id": id, "merged_into": survivor, "location": format!("/v1/customers/{survivor}") },
+        } },
+    });
+    object(&mut merged, "headers").extend(common_headers());
+    object(&mut merged, "headers").insert("Location".into(), json!({ "$ref": "#/components/headers/Location" }));
+    responses.insert("CustomerMerged".to_owned(), merged);
     for (name, status, description, code) in PROBLEMS {
         let example = json!({
             "type": format!("urn:kehu:problem:{code}"), "title": description, "status": status, "detail": null,
-            "instance": "/v1/branches", "code": code, "errors": [], "request_id": "0b9c5f2e7a", "current_version": null, "obstacles": null,
+            "instance": "/v1/branches", "code": code, "errors": [], "request_id": "0b9c5f2e7a", "current_version": null,
+            "obstacles": null, "merged_into": null,
         });
         let mut response = json!({
             "description": description,

@@ -10,7 +10,7 @@ use actix_web::{
     },
     middleware::Next,
 };
-use kehu_customer::matching::bank::CustomerMatch;
+use kehu_customer::{CustomerId, matching::bank::CustomerMatch};
 use kehu_kernel::{Error, FieldError, error::Obstacle};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -54,6 +54,8 @@ pub struct Problem {
     /// The customers that a new one looks like, of the code `duplicate_customer`: the best match first.
     #[schema(value_type = Option<Vec<CustomerMatch>>, max_items = 20)]
     pub candidates: Option<Value>,
+    /// The customer of which the record is part now, of the problem `customer_merged`.
+    pub merged_into: Option<CustomerId>,
     /// Seconds until another try makes sense.
     #[serde(skip)]
     pub retry_after: Option<u32>,
@@ -103,6 +105,7 @@ impl Problem {
             current_version: None,
             obstacles: None,
             candidates: None,
+            merged_into: None,
             retry_after: None,
             allow: None,
         }
@@ -136,6 +139,13 @@ impl Problem {
     #[must_use]
     pub fn unauthenticated(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::UNAUTHORIZED).detail(detail)
+    }
+
+    /// A write to a record that was merged into another customer.
+    #[must_use]
+    pub fn merged(id: CustomerId, survivor: CustomerId) -> Self {
+        let detail = format!("The record {id} was merged into the customer {survivor}: repeat the change there.");
+        Self { merged_into: Some(survivor), ..Self::new(StatusCode::CONFLICT).code("customer_merged").detail(detail) }
     }
 
     fn status_code(&self) -> StatusCode {

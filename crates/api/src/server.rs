@@ -13,8 +13,8 @@ use kehu_kernel::{Error, Result, Store, store::Backend};
 use utoipa_actix_web::AppExt;
 
 use crate::{
-    docs, extract, gate::Gate, health, idempotency, metrics, metrics::Metrics, problem, problem::Problem, rate, rate::Limits,
-    routes, settings::Settings, time_limit, tls, trace,
+    docs, extract, gate::Gate, health, idempotency, merged, metrics, metrics::Metrics, problem, problem::Problem, rate,
+    rate::Limits, routes, settings::Settings, time_limit, tls, trace,
 };
 
 /// How long running requests may take to end when the server is stopped, in seconds.
@@ -73,6 +73,7 @@ pub fn app(
         .service(docs::page)
         .default_service(web::to(unknown_path))
         // From the innermost to the outermost.
+        .wrap(from_fn(merged::layer))
         .wrap(from_fn(idempotency::layer))
         .wrap(from_fn(time_limit::layer))
         .wrap(from_fn(rate::layer))

@@ -51,6 +51,9 @@ pub struct Settings {
     /// Where uploaded files are kept until they are imported.
     #[arg(long, env = "KEHU_DATA_DIR", default_value = "kehu-data")]
     pub data_dir: PathBuf,
+    /// Days for which a merge of customers can be taken back.
+    #[arg(long, env = "KEHU_MERGE_REVERT_DAYS", default_value = "90")]
+    pub merge_revert_days: u32,
     /// Bearer token of /metrics. Without it only callers on this machine may read them.
     #[arg(long, env = "KEHU_METRICS_TOKEN", hide_env_values = true)]
     pub metrics_token: Option<String>,
@@ -83,6 +86,7 @@ impl Default for Settings {
             tls_certificate: None,
             tls_key: None,
             data_dir: "kehu-data".into(),
+            merge_revert_days: 90,
             metrics_token: None,
             trusted_proxies: Vec::new(),
         }

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use diesel::{ExpressionMethods, Insertable, QueryDsl, Queryable, RunQueryDsl, Selectable};
+use diesel::{ExpressionMethods, Insertable, QueryDsl, Queryable, RunQueryDsl, Selectable, SelectableHelper};
 use kehu_kernel::{
     AnyId, BasisPoints, Conn, Instant, Result, Tx, bulk_copy,
     json::Json,
@@ -204,6 +204,30 @@ pub(crate) fn weigh(
     }))
 }
 
+/// From where a value is known.
+#[derive(Clone, Debug)]
+pub(crate) struct Known {
+    /// The source system; `None` for a person.
+    pub source: Option<String>,
+    pub observed_at: Instant,
+    pub confidence: BasisPoints,
+}
+
+/// From where the values of a customer are known: those that have changed, and those it was made with.
+pub(crate) fn known(conn: &mut Conn, customer: &CustomerRow) -> Result<(HashMap<String, Known>, Known)> {
+    let rows: Vec<Belief> = attribute_history::table
+        .filter(attribute_history::customer_id.eq(customer.id))
+        .filter(attribute_history::valid_to.is_null())
+        .select(Belief::as_select())
+        .load(&mut conn.db)?;
+    let known = |row: Belief| {
+        (row.field, Known { source: row.source_system, observed_at: row.observed_at, confidence: row.confidence_bp })
+    };
+    let first =
+        Known { source: first_source(conn, customer.id)?, observed_at: customer.created_at, confidence: BasisPoints::WHOLE };
+    Ok((rows.into_iter().map(known).collect(), first))
+}
+
 /// Source of each field that has an open belief.
 fn open_beliefs(conn: &mut Conn, customer: CustomerId) -> Result<HashMap<String, Option<String>>> {
     let rows: Vec<(String, Option<String>)> = attribute_history::table
@@ -223,7 +247,8 @@ fn first_source(conn: &mut Conn, customer: CustomerId) -> Result<Option<String>>
     Ok(sources.into_iter().next())
 }
 
-fn precedences(conn: &mut Conn) -> Result<HashMap<String, i32>> {
+/// The precedence of each source system for profiles.
+pub(crate) fn precedences(conn: &mut Conn) -> Result<HashMap<String, i32>> {
     let rows: Vec<(String, Json<HashMap<String, i32>>)> =
         source_systems::table.select((source_systems::code, source_systems::precedence)).load(&mut conn.db)?;
     let of_profiles =

@@ -15,6 +15,7 @@ pub mod index;
 pub mod list;
 pub mod lookup;
 pub mod matching;
+pub mod merge;
 pub mod number;
 mod ownership;
 pub mod past;

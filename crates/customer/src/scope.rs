@@ -129,6 +129,54 @@ pub fn lineage(conn: &mut Conn, id: CustomerId) -> Result<Vec<CustomerId>> {
     Ok(std::iter::once(id).chain(absorbed.into_iter().map(|row| row.id)).collect())
 }
 
+/// Whether all of these records, absorbed ones included, lie within a reach. Assignments go with a merge, so
+/// whoever reaches the survivor by one reaches what it absorbed.
+pub(crate) fn reached(conn: &mut Conn, reach: &Reach, ids: &[CustomerId]) -> Result<bool> {
+    let among = customers::table.filter(customers::id.eq_any(ids));
+    if let Reach::Staff(_) = reach {
+        let count: i64 = among.filter(kept_within(reach)).count().get_result(&mut conn.db)?;
+        return Ok(count > 0);
+    }
+    let count: i64 = among.filter(kept_within(reach)).count().get_result(&mut conn.db)?;
+    Ok(usize::try_from(count) == Ok(ids.len()))
+}
+
+/// The customer into which a record was merged in the end, if it was and the actor sees that customer.
+///
+/// # Errors
+/// The database's.
+pub fn merged_into(conn: &mut Conn, actor: &Actor, id: CustomerId) -> Result<Option<CustomerId>> {
+    let Some(reach) = actor.reach(Action::CustomerRead) else { return Ok(None) };
+    let mut last = None;
+    let mut next: Option<CustomerId> = Some(id);
+    while let Some(id) = next {
+        let found: Option<Option<CustomerId>> =
+            customers::table.find(id).select(customers::merged_into).first(&mut conn.db).optional()?;
+        next = found.flatten();
+        last = next.or(last);
+    }
+    match last {
+        Some(survivor) => {
+            let seen: i64 = customers::table.find(survivor).filter(visible_to(&reach)).count().get_result(&mut conn.db)?;
+            Ok((seen > 0).then_some(survivor))
+        }
+        None => Ok(None),
+    }
+}
+
+/// The fault of a field that names a customer whom the actor does not see: unknown, or part of another by now.
+///
+/// # Errors
+/// The database's.
+pub fn unknown(conn: &mut Conn, actor: &Actor, pointer: &str, id: CustomerId) -> Result<Error> {
+    Ok(match merged_into(conn, actor, id)? {
+        Some(survivor) => {
+            Error::invalid(pointer, "customer_merged", format!("This record was merged into the customer {survivor}."))
+        }
+        None => Error::invalid(pointer, "unknown_customer", "There is no such customer within your reach."),
+    })
+}
+
 #[derive(QueryableByName)]
 struct Absorbed {
     #[diesel(sql_type = sql::Uuid)]

@@ -129,7 +129,15 @@ fn check<T: Copy + PartialEq + std::fmt::Display>(moves: &[(T, &[T])], from: T, 
 }
 
 /// Records a move, and how long the value before it lasted.
-fn pass(tx: &mut Tx<'_>, actor: &Actor, row: &CustomerRow, axis: Axis, from: &str, to: &str, reason: &str) -> Result<()> {
+pub(crate) fn pass(
+    tx: &mut Tx<'_>,
+    actor: &Actor,
+    row: &CustomerRow,
+    axis: Axis,
+    from: &str,
+    to: &str,
+    reason: &str,
+) -> Result<()> {
     let last: Option<Passage> = customer_transitions::table
         .filter(customer_transitions::customer_id.eq(row.id))
         .filter(customer_transitions::axis.eq(axis))

@@ -2,7 +2,7 @@
 
 use diesel::{OptionalExtension, QueryDsl, RunQueryDsl, SelectableHelper};
 use kehu_kernel::{
-    Action, Actor, BasisPoints, Date, Error, Result, Tx,
+    Action, Actor, BasisPoints, Conn, Date, Error, Result, Tx,
     event::NewEvent,
     feed::Source,
     patch,
@@ -178,8 +178,21 @@ fn said(record: &CustomerRecord, new: &NewCustomer) -> Result<Map<String, Value>
 }
 
 /// The changes as the patch that makes them.
-fn patch_of(kind: CustomerKind, changes: Vec<Change>) -> Result<CustomerPatch> {
-    const OWN: [&str; 5] = ["display_name", "tier", "home_branch_id", "preferred_language", "preferred_channel"];
+pub(crate) fn patch_of(kind: CustomerKind, changes: Vec<Change>) -> Result<CustomerPatch> {
+    const OWN: [&str; 12] = [
+        "display_name",
+        "tier",
+        "home_branch_id",
+        "preferred_language",
+        "preferred_channel",
+        "credit_rating",
+        "market_rating",
+        "operational_rating",
+        "rated_on",
+        "fraud_flag",
+        "deceased_on",
+        "review_due_on",
+    ];
     let (own, profile): (Vec<Change>, Vec<Change>) = changes.into_iter().partition(|change| OWN.contains(&change.field.as_str()));
     let fields = |changes: Vec<Change>| changes.into_iter().map(|change| (change.field, change.after)).collect::<Map<_, _>>();
     let mut patch = fields(own);
@@ -191,24 +204,24 @@ fn patch_of(kind: CustomerKind, changes: Vec<Change>) -> Result<CustomerPatch> {
 }
 
 /// A customer with its profile.
-struct Whole {
+pub(crate) struct Whole {
     row: CustomerRow,
     personal: Option<PersonalProfile>,
     organisation: Option<OrganisationProfile>,
 }
 
 impl Whole {
-    fn load(tx: &mut Tx<'_>, row: CustomerRow) -> Result<Self> {
+    pub(crate) fn load(conn: &mut Conn, row: CustomerRow) -> Result<Self> {
         let personal = personal_profiles::table.find(row.id).select(PersonalProfile::as_select());
         let organisation = organisation_profiles::table.find(row.id).select(OrganisationProfile::as_select());
         Ok(Self {
-            personal: personal.first(&mut tx.db).optional()?,
-            organisation: organisation.first(&mut tx.db).optional()?,
+            personal: personal.first(&mut conn.db).optional()?,
+            organisation: organisation.first(&mut conn.db).optional()?,
             row,
         })
     }
 
-    fn values(&self) -> Result<Map<String, Value>> {
+    pub(crate) fn values(&self) -> Result<Map<String, Value>> {
         history::values(&self.row, self.personal.as_ref(), self.organisation.as_ref())
     }
 
@@ -223,6 +236,23 @@ impl Whole {
         }
         self.row.version += 1;
         self.row.updated_at = tx.now;
+        self.write(tx)?;
+        history::keep(tx, &self.row, &changes, testimony)?;
+        index::refresh(tx, &[self.row.id])?;
+        let fields: Vec<&str> = changes.iter().map(|change| change.field.as_str()).collect();
+        let event = NewEvent::new("customer.updated", self.row.id, json!({ "fields": fields, "source": testimony.source }));
+        tx.emit(actor, event.of_customer(self.row.id));
+        Ok(customers::table.find(self.row.id).select(CustomerRow::as_select()).first(&mut tx.db)?)
+    }
+
+    /// Applies a patch, checks the whole and writes it. The caller keeps the history, counts the version,
+    /// refreshes what is derived and tells what happened.
+    pub(crate) fn rewrite(mut self, tx: &mut Tx<'_>, patch: CustomerPatch) -> Result<()> {
+        self.apply(patch, tx)?;
+        self.write(tx)
+    }
+
+    fn write(&self, tx: &mut Tx<'_>) -> Result<()> {
         diesel::update(customers::table.find(self.row.id)).set(&self.row).execute(&mut tx.db)?;
         if let Some(profile) = &self.personal {
             diesel::update(personal_profiles::table.find(self.row.id)).set(profile).execute(&mut tx.db)?;
@@ -230,12 +260,7 @@ impl Whole {
         if let Some(profile) = &self.organisation {
             diesel::update(organisation_profiles::table.find(self.row.id)).set(profile).execute(&mut tx.db)?;
         }
-        history::keep(tx, &self.row, &changes, testimony)?;
-        index::refresh(tx, &[self.row.id])?;
-        let fields: Vec<&str> = changes.iter().map(|change| change.field.as_str()).collect();
-        let event = NewEvent::new("customer.updated", self.row.id, json!({ "fields": fields, "source": testimony.source }));
-        tx.emit(actor, event.of_customer(self.row.id));
-        Ok(customers::table.find(self.row.id).select(CustomerRow::as_select()).first(&mut tx.db)?)
+        Ok(())
     }
 
     fn apply(&mut self, patch: CustomerPatch, tx: &Tx<'_>) -> Result<()> {

@@ -90,6 +90,8 @@ pub struct LinkPatch {
 /// `primary_owner_exists`, `shares_exceeded` or `account_link_exists`.
 pub fn create(tx: &mut Tx<'_>, actor: &Actor, new: NewAccountLink) -> Result<AccountLink> {
     let account = account::require(tx, actor, Action::AccountLinkWrite, new.account_id)?;
+    // Accounts before customers, here as in transfers, so that nobody waits in a circle.
+    hold_account(tx, new.account_id)?;
     see_customer(tx, actor, new.customer_id)?;
     let row = LinkRow {
         id: AccountLinkId::new(),
@@ -159,12 +161,12 @@ pub(super) fn lock(tx: &mut Tx<'_>, actor: &Actor, id: AccountLinkId, version: i
     Ok((account, row))
 }
 
-/// A customer that the actor may see.
-pub(super) fn see_customer(conn: &mut Conn, actor: &Actor, id: CustomerId) -> Result<()> {
-    kehu_customer::require(conn, actor, Action::CustomerRead, id).map(|_| ()).map_err(|error| match error {
-        Error::NotFound => Error::invalid("/customer_id", "unknown_customer", "There is no customer with this id."),
-        other => other,
-    })
+/// A customer that the actor may see, locked: it is not merged into another one before the link is written.
+pub(super) fn see_customer(tx: &mut Tx<'_>, actor: &Actor, id: CustomerId) -> Result<()> {
+    match kehu_customer::scope::lock(tx, actor, Action::CustomerRead, id) {
+        Err(Error::NotFound) => Err(kehu_customer::scope::unknown(tx, actor, "/customer_id", id)?),
+        found => found.map(|_| ()),
+    }
 }
 
 /// Locks the account until the end of the transaction, so that what is checked about its links stays true.

@@ -32,6 +32,7 @@ fn v1(config: &mut ServiceConfig<'_>) {
         .service(scope("/match-candidates").configure(customer::matching::configure_candidates))
         .service(scope("/match-parameters").configure(customer::matching::configure_parameters))
         .service(scope("/match-runs").configure(customer::matching::configure_runs))
+        .service(scope("/merges").configure(customer::merge::configure_merges))
         .service(scope("/oauth").configure(api::oauth::configure))
         .service(scope("/privacy-exports").configure(customer::privacy::configure_exports))
         .service(scope("/products").configure(account_link::product::configure))
@@ -55,6 +56,7 @@ fn customers(config: &mut ServiceConfig<'_>) {
         .configure(customer::privacy::configure)
         .configure(customer::quality::configure)
         .configure(customer::timeline::configure)
+        .configure(customer::merge::configure)
         .configure(customer::view::configure)
         .configure(account_link::customer_account::configure);
 }

@@ -10,8 +10,10 @@ use diesel::{
 };
 use kehu_kernel::{
     AnyId, Conn, Date, Error, Id, Result,
+    json::Json,
     store::{MultiBackend, sql},
 };
+use serde_json::Value;
 
 /// A statement whose places are filled by name: `{survivor}`. Values are bound, never written into the text.
 #[derive(Clone, Debug)]
@@ -26,6 +28,7 @@ enum Bound {
     Day(Date),
     Text(String),
     Number(i64),
+    Json(Value),
 }
 
 #[derive(QueryableByName)]
@@ -65,6 +68,12 @@ impl Statement {
         self.with(name, Bound::Number(number))
     }
 
+    /// Fills a place with a JSON document.
+    #[must_use]
+    pub fn json(self, name: &'static str, value: Value) -> Self {
+        self.with(name, Bound::Json(value))
+    }
+
     fn with(mut self, name: &'static str, value: Bound) -> Self {
         self.values.insert(name, value);
         self
@@ -100,6 +109,7 @@ impl Statement {
                 Bound::Day(day) => query.bind::<SqlDate, _>(day),
                 Bound::Text(text) => query.bind::<Text, _>(text),
                 Bound::Number(number) => query.bind::<BigInt, _>(number),
+                Bound::Json(value) => query.bind::<sql::Json, _>(Json(value)),
             };
         }
         Ok(query)

@@ -12,6 +12,10 @@ pub const CUSTOMERS: Retraction = Retraction {
         Dependant::all("assignments", "customer_id"),
         Dependant::all("relations", "customer_id"),
         Dependant::all("relations", "related_customer_id"),
+        // What took part in a merge cannot be taken apart from it, not even when the merge was taken back.
+        Dependant::all("merges", "survivor_id"),
+        Dependant::all("merge_members", "customer_id"),
+        Dependant::all("merge_rows", "customer_id"),
         Dependant { table: "customers", column: "merged_into", only: Some("id NOT IN {chosen}") },
         // A tombstone stays.
         Dependant { table: "customers", column: "id", only: Some("erased_at IS NOT NULL") },

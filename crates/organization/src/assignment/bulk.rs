@@ -1,13 +1,13 @@
 //! Many customers to one person at once.
 
 use diesel::{ExpressionMethods, OptionalExtension, QueryDsl, RunQueryDsl, SelectableHelper};
-use kehu_customer::{CustomerId, scope};
+use kehu_customer::CustomerId;
 use kehu_kernel::{Action, Actor, Error, Result, Tx, schema::assignments};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use validator::{Validate, ValidationError};
 
-use super::{AssignmentId, AssignmentRole, AssignmentRow, NewAssignment, check_staff, close, insert};
+use super::{AssignmentId, AssignmentRole, AssignmentRow, NewAssignment, check_staff, close, insert, lock};
 use crate::staff::StaffId;
 
 /// Customers that one person is to look after.
@@ -97,7 +97,7 @@ pub fn assign(tx: &mut Tx<'_>, actor: &Actor, bulk: &BulkAssignment) -> Result<B
 }
 
 fn assign_one(tx: &mut Tx<'_>, actor: &Actor, bulk: &BulkAssignment, customer_id: CustomerId) -> Result<AssignmentId> {
-    scope::lock(tx, actor, Action::AssignmentManage, customer_id)?;
+    lock(tx, actor, customer_id)?;
     if bulk.replace && bulk.role == AssignmentRole::Primary {
         relieve(tx, actor, bulk, customer_id)?;
     }

@@ -228,7 +228,7 @@ pub fn create(tx: &mut Tx<'_>, actor: &Actor, new: &NewAssignment) -> Result<Ass
     actor.allow(Action::AssignmentManage)?;
     // Staff before customers, here as in `assign`, so that nobody waits in a circle.
     check_staff(tx, new.staff_id)?;
-    scope::lock(tx, actor, Action::AssignmentManage, new.customer_id)?;
+    lock(tx, actor, new.customer_id)?;
     let id = insert(tx, actor, new)?;
     find(tx, id)
 }
@@ -262,6 +262,19 @@ pub fn end(tx: &mut Tx<'_>, actor: &Actor, id: AssignmentId, version: i64, how: 
         scope::set_owner(tx, actor, row.customer_id, None)?;
     }
     find(tx, id)
+}
+
+/// The customer, locked. One that is part of another by now is named instead of being out of sight.
+fn lock(tx: &mut Tx<'_>, actor: &Actor, id: CustomerId) -> Result<()> {
+    match scope::lock(tx, actor, Action::AssignmentManage, id) {
+        Err(Error::NotFound) => match scope::merged_into(tx, actor, id)? {
+            Some(survivor) => {
+                Err(Error::conflict("customer_merged", format!("The record was merged into the customer {survivor}.")))
+            }
+            None => Err(Error::NotFound),
+        },
+        found => found.map(|_| ()),
+    }
 }
 
 /// Who is given a customer has to be there and be active.

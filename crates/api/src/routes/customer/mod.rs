@@ -4,6 +4,7 @@ pub mod contact_point;
 pub mod customer;
 pub mod identity;
 pub mod matching;
+pub mod merge;
 pub mod privacy;
 pub mod quality;
 pub mod record;

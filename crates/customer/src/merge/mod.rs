@@ -1,0 +1,26 @@
+//! Merges: several records of one customer become one, and may be taken apart again for a while.
+//!
+//! A merge is one transaction. Rows change their customer and nothing else, set by set, as the registry of
+//! belongings says; what moved is kept, so that a revert puts exactly that back. The plan says which value
+//! each field takes and why; what the merge set is restored by a revert unless it was changed since.
+//! Merges of one customer are taken back in the opposite order.
+
+mod execute;
+mod fields;
+mod pairs;
+mod plan;
+mod record;
+mod restore;
+mod revert;
+mod rows;
+mod stage;
+
+pub use execute::merge;
+pub use plan::{Alternative, FieldChoice, WinReason};
+pub use record::{
+    AbsorbedRecord, KeptChange, KeptKind, Merge, MergeId, MergeRequest, MergeRevert, MergeState, MovedRow, MovedRows, get,
+};
+pub use revert::revert;
+
+/// How many rows are named for each table; counts tell of all.
+const NAMED: i64 = 50;
