@@ -20,6 +20,7 @@ mod customer_quality;
 mod customer_relation;
 mod customer_search;
 mod customer_timeline;
+mod customer_tag;
 mod customer_view;
 mod demo;
 mod event;

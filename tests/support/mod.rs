@@ -173,5 +173,5 @@ fn sqlite_template() -> &'static PathBuf {
 /// Brings in what `kehu migrate` brings in besides tables.
 fn seed(url: &str) {
     let store = Store::open(&StoreOptions::new(url), Keyring::development().unwrap(), Clock::system()).unwrap();
-    store.write_blocking(kehu_organization::role::seed).unwrap();
+    store.write_blocking(|tx| Ok(kehu_organization::role::seed(tx)? + kehu_customer::tag::seed(tx)?)).unwrap();
 }

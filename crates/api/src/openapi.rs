@@ -36,6 +36,7 @@ use crate::{extract::IfMatchHeader, merged::MergedRecord, problem::Problem};
         (name = "privacy", description = "All that is held about a customer, handed out or erased; legal holds."),
         (name = "data-quality", description = "How good profiles are and why, which are stale or doubtful, and their reviews."),
         (name = "merges", description = "Records of one customer become one, and may be taken apart again."),
+        (name = "tags", description = "The library of tags in 17 domains, and what is tagged on customers."),
         (name = "products", description = "Products of the bank, with rates that hold from a day on."),
         (name = "accounts", description = "Accounts as the bank's systems know them: balances, statements, who holds them."),
         (name = "account-links", description = "Who is what to which account, from when until when."),

@@ -30,9 +30,11 @@ pub mod scope;
 pub mod search;
 pub mod source_record;
 pub mod timeline;
+pub mod tag;
 pub mod transition;
 pub mod tree;
 pub mod update;
+pub mod value;
 pub mod view;
 
 pub use belonging::BELONGINGS;

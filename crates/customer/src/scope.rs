@@ -73,6 +73,16 @@ pub fn require_inside(conn: &mut Conn, actor: &Actor, action: Action, id: Custom
     Ok(row)
 }
 
+/// The reach of an action on what the bank keeps for itself and what belongs to no one customer.
+///
+/// # Errors
+/// [`Error::Forbidden`] when no role grants the action, and for customers.
+pub fn allow_inside(actor: &Actor, action: Action) -> Result<Reach> {
+    let reach = actor.allow(action)?;
+    refuse_customers(actor)?;
+    Ok(reach)
+}
+
 /// Refuses customers: for what the bank keeps for itself.
 pub(crate) fn refuse_customers(actor: &Actor) -> Result<()> {
     if actor.kind == ActorKind::Customer {
@@ -200,6 +210,16 @@ pub(crate) fn hold_living(tx: &mut Tx<'_>, id: CustomerId) -> Result<bool> {
     let held = diesel::update(customers::table.find(id)).set(customers::version.eq(customers::version));
     let erased: Option<Option<Instant>> = held.returning(customers::erased_at).get_result(&mut tx.db).optional()?;
     Ok(erased == Some(None))
+}
+
+/// As [`lock`], for what the bank keeps about a customer for itself: customers are refused.
+///
+/// # Errors
+/// As [`require_inside`].
+pub fn lock_inside(tx: &mut Tx<'_>, actor: &Actor, action: Action, id: CustomerId) -> Result<CustomerRow> {
+    let row = lock(tx, actor, action, id)?;
+    refuse_customers(actor)?;
+    Ok(row)
 }
 
 /// Locks a customer's row; of one that does not exist, nothing.

@@ -988,7 +988,7 @@ diesel::table! {
         id -> Uuid,
         customer_id -> Uuid,
         tag_id -> Uuid,
-        value -> Nullable<Json>,
+        value -> Nullable<Text>,
         source -> Text,
         confidence_bp -> Integer,
         valid_from -> Date,
@@ -1050,7 +1050,7 @@ diesel::table! {
         id -> Uuid,
         customer_id -> Uuid,
         attribute_definition_id -> Uuid,
-        value -> Json,
+        value -> Text,
         set_by -> Text,
         created_at -> Instant,
         updated_at -> Instant,
@@ -1121,8 +1121,12 @@ diesel::table! {
         related_contact_person_id -> Uuid,
         relation_type -> Text,
         note -> Nullable<Text>,
+        ended_at -> Nullable<Instant>,
+        end_reason -> Nullable<Text>,
         created_by -> Text,
         created_at -> Instant,
+        updated_at -> Instant,
+        version -> BigInt,
     }
 }
 

@@ -35,7 +35,7 @@ CREATE TABLE customer_tags (
     id uuid PRIMARY KEY,
     customer_id uuid NOT NULL REFERENCES customers (id),
     tag_id uuid NOT NULL REFERENCES tags (id),
-    value jsonb,
+    value text,
     source text NOT NULL,
     confidence_bp integer NOT NULL,
     valid_from date NOT NULL,

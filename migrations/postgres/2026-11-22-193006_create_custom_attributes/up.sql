@@ -22,7 +22,7 @@ CREATE TABLE custom_attributes (
     id uuid PRIMARY KEY,
     customer_id uuid NOT NULL REFERENCES customers (id),
     attribute_definition_id uuid NOT NULL REFERENCES attribute_definitions (id),
-    value jsonb NOT NULL,
+    value text NOT NULL,
     set_by text NOT NULL,
     created_at timestamptz NOT NULL,
     updated_at timestamptz NOT NULL,

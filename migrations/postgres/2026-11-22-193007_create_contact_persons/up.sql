@@ -53,9 +53,13 @@ CREATE TABLE contact_person_relations (
     related_contact_person_id uuid NOT NULL REFERENCES contact_persons (id),
     relation_type text NOT NULL,
     note text,
+    ended_at timestamptz,
+    end_reason text,
     created_by text NOT NULL,
-    created_at timestamptz NOT NULL
+    created_at timestamptz NOT NULL,
+    updated_at timestamptz NOT NULL,
+    version bigint NOT NULL
 );
 CREATE UNIQUE INDEX contact_person_relations_key
-    ON contact_person_relations (contact_person_id, related_contact_person_id, relation_type);
+    ON contact_person_relations (contact_person_id, related_contact_person_id, relation_type) WHERE ended_at IS NULL;
 CREATE INDEX contact_person_relations_related ON contact_person_relations (related_contact_person_id);

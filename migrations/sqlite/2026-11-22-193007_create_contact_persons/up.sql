@@ -53,9 +53,13 @@ CREATE TABLE contact_person_relations (
     related_contact_person_id BLOB NOT NULL REFERENCES contact_persons (id),
     relation_type TEXT NOT NULL,
     note TEXT,
+    ended_at INTEGER,
+    end_reason TEXT,
     created_by TEXT NOT NULL,
-    created_at INTEGER NOT NULL
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL,
+    version INTEGER NOT NULL
 ) STRICT;
 CREATE UNIQUE INDEX contact_person_relations_key
-    ON contact_person_relations (contact_person_id, related_contact_person_id, relation_type);
+    ON contact_person_relations (contact_person_id, related_contact_person_id, relation_type) WHERE ended_at IS NULL;
 CREATE INDEX contact_person_relations_related ON contact_person_relations (related_contact_person_id);

@@ -1,6 +1,6 @@
 //! `kehu migrate`
 
-use kehu_customer::index;
+use kehu_customer::{index, tag};
 use kehu_kernel::{Error, Result, store::migrate};
 use kehu_organization::role;
 
@@ -23,7 +23,7 @@ pub(crate) fn run(database: &DatabaseOptions, options: &MigrateOptions) -> Resul
     let names = if options.down { migrate::down(database.url())? } else { migrate::up(database.url())? };
     if !options.down {
         let store = database.open()?;
-        store.write_blocking(role::seed)?;
+        store.write_blocking(|tx| Ok(role::seed(tx)? + tag::seed(tx)?))?;
         // Customers that are older than what this version finds them by.
         if store.read_blocking(index::is_stale)? {
             reindex::all(&store)?;

@@ -40,6 +40,8 @@ fn v1(config: &mut ServiceConfig<'_>) {
         .service(scope("/source-systems").configure(intake::source_system::configure))
         .service(scope("/staff").configure(organization::staff::configure))
         .service(scope("/standing-orders").configure(account_link::standing_order::configure))
+        .service(scope("/tag-domains").configure(customer::tag::configure_domains))
+        .service(scope("/tags").configure(customer::tag::configure_library))
         .service(scope("/teams").configure(organization::team::configure))
         .service(scope("/transactions").configure(account_link::transaction::configure));
 }
@@ -57,6 +59,7 @@ fn customers(config: &mut ServiceConfig<'_>) {
         .configure(customer::quality::configure)
         .configure(customer::timeline::configure)
         .configure(customer::merge::configure)
+        .configure(customer::tag::configure)
         .configure(customer::view::configure)
         .configure(account_link::customer_account::configure);
 }

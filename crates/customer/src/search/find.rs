@@ -38,9 +38,7 @@ struct Key {
 /// What one page works with.
 struct Search<'a> {
     query: Query,
-    filter: &'a CustomerFilter,
-    reach: Reach,
-    subtree: Option<String>,
+    chosen: Chosen<'a>,
     place: Place,
 }
 
@@ -56,7 +54,7 @@ pub(crate) fn find(
     filter: &CustomerFilter,
     params: &PageParams,
 ) -> Result<Page<Customer>> {
-    let reach = actor.allow(Action::CustomerRead)?;
+    actor.allow(Action::CustomerRead)?;
     if q.is_empty() {
         return Err(Error::invalid("?q", "length", "Type at least one character."));
     }
@@ -65,12 +63,9 @@ pub(crate) fn find(
     }
     let filter = &CustomerFilter { q: Some(q.to_owned()), ..filter.clone() };
     let window = params.window::<Key>(&conn.keys, &format!("customers?{filter:?}"))?;
-    let subtree = match &filter.branch {
-        Some(code) => Some(list::subtree(conn, code)?),
-        None => None,
-    };
-    let place = Place::of(conn, &reach, subtree.as_deref())?;
-    let search = Search { query: Query::parse(q), filter, reach, subtree, place };
+    let chosen = Chosen::by(conn, actor, filter)?;
+    let place = Place::of(conn, &chosen.reach, chosen.subtree.as_deref())?;
+    let search = Search { query: Query::parse(q), chosen, place };
     let total = if window.include_total { Some(search.count(conn)?) } else { None };
     let wanted = usize::try_from(window.fetch() - 1).map_err(Error::internal)?;
     let (found, next) = search.page(conn, window.after.as_ref(), wanted)?;
@@ -119,7 +114,7 @@ impl Search<'_> {
         if ids.is_empty() {
             return Ok(Vec::new());
         }
-        let rows: Vec<CustomerRow> = list::matching(self.filter, &self.reach, self.subtree.as_deref())
+        let rows: Vec<CustomerRow> = self.chosen.query()
             .filter(customers::id.eq_any(ids))
             .select(CustomerRow::as_select())
             .load(&mut conn.db)?;
@@ -145,7 +140,7 @@ impl Search<'_> {
         let Some(fits) = self.query.stages.iter().map(stage_fits).reduce(|one, other| Box::new(one.or(other))) else {
             return Ok(0);
         };
-        let query = list::matching(self.filter, &self.reach, self.subtree.as_deref()).filter(fits);
+        let query = self.chosen.query().filter(fits);
         Ok(query.count().get_result(&mut conn.db)?)
     }
 }

@@ -10,4 +10,5 @@ pub mod quality;
 pub mod record;
 pub mod relation;
 pub mod timeline;
+pub mod tag;
 pub mod view;
