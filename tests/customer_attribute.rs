@@ -82,11 +82,13 @@ async fn values_are_checked_and_kept_in_the_history(app: App) {
     let all = ["/colour", "/fleet", "/handicap", "/motto", "/pet", "/shoes", "/since", "/un~1known"];
     assert_eq!(steward.patch(&at, 1, wrong).await.pointers(422), all);
     assert_eq!(steward.patch(&at, 1, json!({ "shoes": 42 })).await.pointers(422), ["/shoes"]);
-    let right = json!({ "motto": "carpe", "shoes": "042", "handicap": "12.50", "pet": "true", "since": "2024-02-29", "colour": "red" });
+    let right =
+        json!({ "motto": "carpe", "shoes": "042", "handicap": "12.50", "pet": "true", "since": "2024-02-29", "colour": "red" });
     let made = steward.patch(&at, 1, right.clone()).await;
     assert_eq!(made.header("etag").unwrap(), "\"2\"");
     let shown = made.expect(200)["items"].clone();
-    let pairs = [("colour", "red"), ("handicap", "12.5"), ("motto", "carpe"), ("pet", "true"), ("shoes", "42"), ("since", "2024-02-29")];
+    let pairs =
+        [("colour", "red"), ("handicap", "12.5"), ("motto", "carpe"), ("pet", "true"), ("shoes", "42"), ("since", "2024-02-29")];
     assert_eq!(values(&shown), pairs.map(|(code, value)| (code.to_owned(), value.to_owned())));
     // The same again changes nothing.
     assert_eq!(steward.patch(&at, 2, right).await.expect(200)["version"], 2);

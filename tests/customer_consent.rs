@@ -61,7 +61,10 @@ async fn events_are_only_added(app: App) {
     let li = person(&app.role("administrator"), "Li", None).await;
     let at = path(&li, "/consents");
     let made = agent.post(&at, json!({ "purpose": "profiling", "state": "granted", "evidence": "form 7" })).await.expect(201);
-    assert_eq!((&made["channel"], &made["source"], &made["recorded_by"]), (&json!("any"), &json!("staff"), &json!("test-call_agent")));
+    assert_eq!(
+        (&made["channel"], &made["source"], &made["recorded_by"]),
+        (&json!("any"), &json!("staff"), &json!("test-call_agent"))
+    );
     for (body, pointer) in [
         (json!({ "purpose": "profiling", "state": "granted", "at": "2999-01-01T00:00:00Z" }), "/at"),
         (json!({ "purpose": "profiling", "state": "granted", "source": "self_service" }), "/source"),
@@ -115,5 +118,8 @@ async fn stays_within_reach(app: App) {
     assert_eq!(away.post(&path(&li, "/consents"), body.clone()).await.problem(404), "not_found");
     assert_eq!(away.get(&path(&li, "/consents")).await.problem(404), "not_found");
     assert_eq!(app.role_at("marketer", "SH").post(&path(&li, "/consents"), body).await.problem(403), "forbidden");
-    assert_eq!(app.role_at("marketer", "SH").get(&path(&li, "/consents")).await.expect(200)["items"].as_array().unwrap().len(), 1);
+    assert_eq!(
+        app.role_at("marketer", "SH").get(&path(&li, "/consents")).await.expect(200)["items"].as_array().unwrap().len(),
+        1
+    );
 }

@@ -4,12 +4,8 @@ use std::collections::BTreeMap;
 
 use diesel::{ExpressionMethods, QueryDsl, Queryable, RunQueryDsl, Selectable, SelectableHelper};
 use kehu_kernel::{
-    Action, Actor, Conn, Error, Id, Instant, Page, PageParams, Result, Tx,
-    access::ActorKind,
-    event::NewEvent,
-    schema::consents,
-    store::MultiBackend,
-    text_enum,
+    Action, Actor, Conn, Error, Id, Instant, Page, PageParams, Result, Tx, access::ActorKind, event::NewEvent, schema::consents,
+    store::MultiBackend, text_enum,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -391,7 +387,10 @@ mod tests {
         let events = [said(Any, Granted, 10), said(Sms, Refused, 20)];
         assert_eq!((state(&events, Email), state(&events, Sms)), (Some(Granted), Some(Refused)));
         let reversed = [said(Sms, Granted, 10), said(Any, Withdrawn, 20), said(Sms, Granted, 30)];
-        assert_eq!((state(&reversed[..2], Sms), state(&reversed, Sms), state(&reversed, Email)), (Some(Withdrawn), Some(Granted), Some(Withdrawn)));
+        assert_eq!(
+            (state(&reversed[..2], Sms), state(&reversed, Sms), state(&reversed, Email)),
+            (Some(Withdrawn), Some(Granted), Some(Withdrawn))
+        );
         // Of the same moment, the one recorded last.
         assert_eq!(state(&[said(Sms, Granted, 5), said(Sms, Withdrawn, 5)], Sms), Some(Withdrawn));
         assert_eq!(decide(&events, ConsentPurpose::Profiling, Sms).map(|event| event.state), None);

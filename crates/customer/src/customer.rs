@@ -5,7 +5,10 @@ use kehu_kernel::{AnyId, BasisPoints, Date, Id, Instant, Reference, schema::cust
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::profile::{OrganisationProfile, PersonalProfile};
+use crate::{
+    attribute::CustomAttribute,
+    profile::{OrganisationProfile, PersonalProfile},
+};
 
 /// Identifier of a customer.
 pub type CustomerId = Id<Customer>;
@@ -132,6 +135,9 @@ pub struct Customer {
     pub personal: Option<PersonalProfile>,
     /// The profile of a corporate or government customer, otherwise null.
     pub organisation: Option<OrganisationProfile>,
+    /// Custom attributes that have a value and that the caller may see, in the order of their codes.
+    #[schema(max_items = 200)]
+    pub attributes: Vec<CustomAttribute>,
     /// When the record was made.
     pub created_at: Instant,
     /// When the record was last changed.

@@ -1,7 +1,9 @@
 //! Customers: persons, companies and government bodies, with their profiles, identities, contact points,
 //! relations and history.
 
+pub mod attribute;
 pub mod belonging;
+pub mod consent;
 pub mod contact_point;
 mod control;
 pub mod create;

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
-use crate::{CustomerId, history::Belief, present, profile, scope, transition::Axis, transition::Passage};
+use crate::{CustomerId, attribute::custom, history::Belief, present, profile, scope, transition::Axis, transition::Passage};
 
 /// One value that a field had.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -80,11 +80,8 @@ pub fn list(
     params: &PageParams,
 ) -> Result<Page<CustomerHistoryEntry>> {
     let page = read(conn, actor, customer, filter, params)?;
-    let hide = |entry: CustomerHistoryEntry| match profile::is_sensitive(&entry.field) {
-        true => CustomerHistoryEntry { value: Value::Null, ..entry },
-        false => entry,
-    };
-    Ok(page.map(hide))
+    let hidden = custom::hidden(conn, actor, page.items.iter().map(|entry| entry.field.as_str()), false)?;
+    Ok(page.map(|entry| hide(entry, |field| profile::is_sensitive(field) || hidden.contains(field))))
 }
 
 /// As [`list`], with values of sensitive fields when the actor may see them; that is recorded.
@@ -102,8 +99,11 @@ pub fn disclose(
         return list(tx, actor, customer, filter, params);
     }
     let page = read(tx, actor, customer, filter, params)?;
-    let mut fields: Vec<&str> =
-        page.items.iter().map(|entry| entry.field.as_str()).filter(|field| profile::is_sensitive(field)).collect();
+    let hidden = custom::hidden(tx, actor, page.items.iter().map(|entry| entry.field.as_str()), true)?;
+    let page = page.map(|entry| hide(entry, |field| hidden.contains(field)));
+    let sensitive = custom::sensitive(tx, page.items.iter().map(|entry| entry.field.as_str()))?;
+    let is_sensitive = |field: &&str| profile::is_sensitive(field) || sensitive.contains(*field);
+    let mut fields: Vec<&str> = page.items.iter().map(|entry| entry.field.as_str()).filter(is_sensitive).collect();
     fields.sort_unstable();
     fields.dedup();
     if !fields.is_empty() {
@@ -117,6 +117,11 @@ pub fn disclose(
         audit::record(tx, actor, access)?;
     }
     Ok(page)
+}
+
+/// The entry without its value, if its field is one that is not shown.
+fn hide(entry: CustomerHistoryEntry, hidden: impl Fn(&str) -> bool) -> CustomerHistoryEntry {
+    if hidden(&entry.field) { CustomerHistoryEntry { value: Value::Null, ..entry } } else { entry }
 }
 
 fn read(

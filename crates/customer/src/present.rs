@@ -14,6 +14,7 @@ use kehu_kernel::{
 
 use crate::{
     Customer, CustomerId, CustomerKind, CustomerRow,
+    attribute::custom,
     customer::{DataQuality, RiskRatings},
     profile::{OrganisationProfile, PersonalProfile, SENSITIVE},
     scope,
@@ -58,12 +59,15 @@ pub(crate) fn disclose_row(tx: &mut Tx<'_>, actor: &Actor, row: CustomerRow) -> 
 /// # Errors
 /// The database's; then they must not be shown.
 pub fn record_disclosure(tx: &mut Tx<'_>, actor: &Actor, id: CustomerId) -> Result<()> {
+    let attributes = custom::of(tx, actor, &[id], true)?.remove(&id).unwrap_or_default();
+    let attributes = custom::sensitive_fields(&attributes);
+    let fields: Vec<&str> = SENSITIVE.iter().copied().chain(attributes.iter().map(String::as_str)).collect();
     let access = Access {
         customer_id: Some(id.cast()),
         resource: "customer",
         resource_id: id.cast(),
         action: Action::CustomerRead.as_str(),
-        fields: SENSITIVE,
+        fields: &fields,
     };
     audit::record(tx, actor, access)
 }
@@ -123,6 +127,8 @@ pub(crate) fn many(conn: &mut Conn, actor: &Actor, rows: Vec<CustomerRow>, sensi
         let found: Vec<OrganisationProfile> = found.select(OrganisationProfile::as_select()).load(&mut conn.db)?;
         organisations = found.into_iter().map(|profile| (profile.customer_id, profile)).collect();
     }
+    let ids: Vec<CustomerId> = rows.iter().map(|row| row.id).collect();
+    let mut attributes = custom::of(conn, actor, &ids, sensitive)?;
     let owners = staff_names(conn, rows.iter().filter_map(|row| row.owner_id).collect())?;
     let homes = branch_names(conn, rows.iter().filter_map(|row| row.home_branch_id).collect())?;
     let today = conn.now.date();
@@ -130,10 +136,52 @@ pub(crate) fn many(conn: &mut Conn, actor: &Actor, rows: Vec<CustomerRow>, sensi
     Ok(rows
         .into_iter()
         .map(|row| {
+<<<<<<< HEAD
             let owner = row.owner_id.and_then(|id| owners.get(&id).cloned());
             let home = row.home_branch_id.and_then(|id| homes.get(&id).cloned());
             let (profile, organisation) = (personal.remove(&row.id), organisations.remove(&row.id));
             assemble(row, profile, organisation, owner, home, today, mask)
+=======
+            let profile = personal.remove(&row.id);
+            let end = row.deceased_on.unwrap_or(today);
+            Customer {
+                id: row.id,
+                number: row.number,
+                kind: row.kind,
+                display_name: row.display_name,
+                status: row.status,
+                status_reason: row.status_reason.filter(|_| !itself),
+                status_derived: row.status_derived,
+                life_cycle_stage: row.life_cycle_stage,
+                tier: row.tier,
+                owner: row.owner_id.and_then(|id| owners.get(&id).cloned()),
+                home_branch: row.home_branch_id.and_then(|id| homes.get(&id).cloned()),
+                preferred_language: row.preferred_language,
+                preferred_channel: row.preferred_channel,
+                risk: (sensitive && !itself).then_some(RiskRatings {
+                    credit_rating: row.credit_rating,
+                    market_rating: row.market_rating,
+                    operational_rating: row.operational_rating,
+                    rated_on: row.rated_on,
+                }),
+                fraud_flag: (!itself).then_some(row.fraud_flag),
+                deceased_on: row.deceased_on,
+                age: profile.as_ref().and_then(|profile| profile.birth_date).map(|born| born.years_until(end)),
+                data_quality: (!itself).then_some(DataQuality {
+                    accuracy_bp: row.accuracy_bp,
+                    completeness_bp: row.completeness_bp,
+                    consistency_bp: row.consistency_bp,
+                    score_bp: row.quality_score_bp,
+                }),
+                review_due_on: row.review_due_on,
+                personal: profile.map(|profile| if sensitive { profile } else { profile.masked() }),
+                organisation: organisations.remove(&row.id),
+                attributes: attributes.remove(&row.id).unwrap_or_default(),
+                created_at: row.created_at,
+                updated_at: row.updated_at,
+                version: row.version,
+            }
+>>>>>>> b183c98 (Consents as dated events with the state that follows from them; custom attributes with their definitions and history)
         })
         .collect())
 }

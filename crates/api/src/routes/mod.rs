@@ -22,6 +22,7 @@ fn v1(config: &mut ServiceConfig<'_>) {
         .service(scope("/account-links").configure(account_link::link::configure))
         .service(scope("/account-totals").configure(account_link::account::configure_totals))
         .service(scope("/assignments").configure(organization::assignment::configure))
+        .service(scope("/attribute-definitions").configure(customer::attribute::configure_definitions))
         .service(scope("/branches").configure(organization::branch::configure))
         .service(scope("/clients").configure(api::client::configure))
         .service(scope("/customers").configure(customers))
@@ -60,6 +61,8 @@ fn customers(config: &mut ServiceConfig<'_>) {
         .configure(customer::timeline::configure)
         .configure(customer::merge::configure)
         .configure(customer::tag::configure)
+        .configure(customer::consent::configure)
+        .configure(customer::attribute::configure)
         .configure(customer::view::configure)
         .configure(account_link::customer_account::configure);
 }

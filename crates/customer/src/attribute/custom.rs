@@ -272,7 +272,11 @@ fn wanted(
 fn write(tx: &mut Tx<'_>, actor: &Actor, customer: &mut CustomerRow, planned: Vec<Planned>) -> Result<()> {
     let mut kept = Vec::with_capacity(planned.len());
     for (definition, before, value) in planned {
-        kept.push(Change { field: definition.field(), before: text(before.as_ref().map(|row| &row.value)), after: text(value.as_ref()) });
+        kept.push(Change {
+            field: definition.field(),
+            before: text(before.as_ref().map(|row| &row.value)),
+            after: text(value.as_ref()),
+        });
         match (before, value) {
             (Some(row), Some(value)) => {
                 diesel::update(custom_attributes::table.find(row.id))
@@ -304,7 +308,13 @@ fn write(tx: &mut Tx<'_>, actor: &Actor, customer: &mut CustomerRow, planned: Ve
     Ok(())
 }
 
-fn insert(tx: &mut Tx<'_>, actor: &Actor, customer_id: CustomerId, definition: AttributeDefinitionId, value: String) -> Result<()> {
+fn insert(
+    tx: &mut Tx<'_>,
+    actor: &Actor,
+    customer_id: CustomerId,
+    definition: AttributeDefinitionId,
+    value: String,
+) -> Result<()> {
     let row = Row {
         id: AnyId::new(),
         customer_id,
@@ -335,8 +345,14 @@ pub(crate) fn hidden<'a>(
     Ok(classified.into_iter().filter(|(_, class)| !classes.contains(class)).map(|(field, _)| field).collect())
 }
 
+/// Which of these fields of the history are sensitive custom attributes.
+pub(crate) fn sensitive<'a>(conn: &mut Conn, fields: impl Iterator<Item = &'a str>) -> Result<HashSet<String>> {
+    let classified = classified(conn, fields)?;
+    Ok(classified.into_iter().filter(|(_, class)| *class == DataClass::Sensitive).map(|(field, _)| field).collect())
+}
+
 /// How sensitive those of these fields of the history are that are custom attributes.
-pub(crate) fn classified<'a>(conn: &mut Conn, fields: impl Iterator<Item = &'a str>) -> Result<Vec<(String, DataClass)>> {
+fn classified<'a>(conn: &mut Conn, fields: impl Iterator<Item = &'a str>) -> Result<Vec<(String, DataClass)>> {
     let mut codes: Vec<&str> = fields.filter_map(|field| field.strip_prefix(PREFIX)).collect();
     codes.sort_unstable();
     codes.dedup();

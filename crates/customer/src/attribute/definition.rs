@@ -1,8 +1,6 @@
 //! Definitions of custom attributes: type, limits, for which kinds of customers, how sensitive.
 
-use diesel::{
-    ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable, RunQueryDsl, Selectable, SelectableHelper,
-};
+use diesel::{ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable, RunQueryDsl, Selectable, SelectableHelper};
 use kehu_kernel::{
     Action, Actor, Conn, Error, FieldError, Id, Instant, Page, PageParams, Result, Tx,
     error::taken,
@@ -211,8 +209,8 @@ fn kinds(kinds: &[CustomerKind]) -> Result<(), ValidationError> {
     }
 }
 
-fn limit(limit: &i64) -> Result<(), ValidationError> {
-    if (-SAFE..=SAFE).contains(limit) {
+fn limit(limit: i64) -> Result<(), ValidationError> {
+    if (-SAFE..=SAFE).contains(&limit) {
         Ok(())
     } else {
         Err(ValidationError::new("range").with_message(format!("The value must be {} to {SAFE}.", -SAFE).into()))

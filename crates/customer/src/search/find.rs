@@ -7,7 +7,6 @@ use diesel::{
 };
 use kehu_kernel::{
     Action, Actor, Conn, Error, Page, PageParams, Result,
-    access::Reach,
     schema::{customer_tokens, customers},
     store::{MultiBackend, within},
 };
@@ -20,7 +19,7 @@ use super::{
 };
 use crate::{
     Customer, CustomerId, CustomerRow,
-    list::{self, CustomerFilter},
+    list::{Chosen, CustomerFilter},
     present,
 };
 

@@ -1,25 +1,23 @@
 //! Tags of customers. Another value is another record: what was tagged stays on record with its time.
 
-use diesel::{
-    BoolExpressionMethods, ExpressionMethods, Insertable, JoinOnDsl, NullableExpressionMethods, QueryDsl, Queryable, RunQueryDsl,
-    Selectable, SelectableHelper,
-};
+use diesel::{ExpressionMethods, Insertable, QueryDsl, Queryable, RunQueryDsl, Selectable, SelectableHelper};
 use kehu_kernel::{
-    Action, Actor, BasisPoints, Conn, Date, Error, FieldError, Id, Instant, Page, PageParams, Reference, Result, Tx,
-    access::ActorKind,
-    audit::{self, Access},
-    event::NewEvent,
-    patch,
-    schema::{customer_tags, tag_domains, tags},
-    store::MultiBackend,
+    Action, Actor, BasisPoints, Conn, Date, Error, FieldError, Id, Instant, Reference, Result, Tx, access::ActorKind,
+    event::NewEvent, patch, schema::customer_tags,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 use validator::Validate;
 
-use super::definition::{self, Tag, TagId, TagSource, TagValueType};
-use crate::{CustomerId, present, scope, value::DataClass};
+use super::{
+    definition::{self, Tag, TagId, TagSource, TagValueType},
+    list::note_shown,
+};
+use crate::{
+    CustomerId, present, scope,
+    value::{DataClass, shown_classes},
+};
 
 /// Identifier of a tag of a customer.
 pub type CustomerTagId = Id<CustomerTag>;

@@ -150,13 +150,7 @@ fn named(conn: &mut Conn, rows: Vec<Row>) -> Result<Vec<CustomerTag>> {
 }
 
 /// Records that sensitive tags were shown.
-pub(super) fn note_shown(
-    tx: &mut Tx<'_>,
-    actor: &Actor,
-    customer: CustomerId,
-    resource_id: AnyId,
-    codes: &[&str],
-) -> Result<()> {
+pub(super) fn note_shown(tx: &mut Tx<'_>, actor: &Actor, customer: CustomerId, resource_id: AnyId, codes: &[&str]) -> Result<()> {
     let access = Access {
         customer_id: Some(customer.cast()),
         resource: "customer_tag",

@@ -1,5 +1,7 @@
 //! `/v1/customers` and what belongs to a customer.
 
+pub mod attribute;
+pub mod consent;
 pub mod contact_point;
 pub mod customer;
 pub mod identity;
@@ -9,6 +11,6 @@ pub mod privacy;
 pub mod quality;
 pub mod record;
 pub mod relation;
-pub mod timeline;
 pub mod tag;
+pub mod timeline;
 pub mod view;
