@@ -50,8 +50,8 @@ async fn derives_what_holds_now(app: App) {
     assert!(now.contains(&("phone".into(), "granted".into(), true)) && now.contains(&("email".into(), "refused".into(), false)));
     let last = say("any", "withdrawn", "2026-01-03T00:00:00Z").await;
     let now = agent.get(&current).await.expect(200);
-    assert!(states(&now, "marketing").iter().all(|(channel, state, _)| (channel == "email") == (state == "refused")));
-    assert_eq!(now["items"].as_array().unwrap().iter().filter(|item| item["consent_id"] == last["id"]).count(), 7);
+    assert!(states(&now, "marketing").iter().all(|(_, state, _)| state == "withdrawn"));
+    assert_eq!(now["items"].as_array().unwrap().iter().filter(|item| item["consent_id"] == last["id"]).count(), 8);
     assert!(!allowed(ConsentChannel::Sms));
     assert_eq!(states(&now, "profiling"), []);
 }

@@ -10,6 +10,7 @@ mod auth;
 mod berka;
 mod branch;
 mod client;
+mod contact_person;
 mod customer;
 mod customer_attribute;
 mod customer_consent;

@@ -39,6 +39,7 @@ use crate::{extract::IfMatchHeader, merged::MergedRecord, problem::Problem};
         (name = "tags", description = "The library of tags in 17 domains, and what is tagged on customers."),
         (name = "consents", description = "What customers allow and forbid, by purpose and channel: events that are only added."),
         (name = "attributes", description = "Fields that the bank adds to its customers, and their values."),
+        (name = "contact-persons", description = "People whom the bank knows in companies: a pool independent of one company."),
         (name = "products", description = "Products of the bank, with rates that hold from a day on."),
         (name = "accounts", description = "Accounts as the bank's systems know them: balances, statements, who holds them."),
         (name = "account-links", description = "Who is what to which account, from when until when."),

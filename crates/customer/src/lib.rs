@@ -4,6 +4,7 @@
 pub mod attribute;
 pub mod belonging;
 pub mod consent;
+pub mod contact_person;
 pub mod contact_point;
 mod control;
 pub mod create;

@@ -1,6 +1,6 @@
 //! What the tables of this crate and of the kernel do when customers are merged, exported and erased.
 
-use crate::privacy::reader;
+use crate::{attribute, privacy::reader, tag};
 
 use super::{Belonging, Block, Fit, OnErasure, OnExport, OnMerge, Rules};
 
@@ -75,33 +75,41 @@ pub const BELONGINGS: &[Belonging] = &[
         fits: &[],
         held_back: Some(RELATED_TO),
     })),
-    Belonging::new("customer_tags", "customer_id").on_merge(OnMerge::Moves(Rules {
-        yields: None,
-        fits: &[],
-        held_back: Some(
-            "r.valid_to IS NULL AND EXISTS (SELECT 1 FROM customer_tags x WHERE x.customer_id = {survivor}
-             AND x.tag_id = r.tag_id AND x.valid_to IS NULL)",
-        ),
-    })),
+    Belonging::new("customer_tags", "customer_id")
+        .on_merge(OnMerge::Moves(Rules {
+            yields: None,
+            fits: &[],
+            // A customer has a tag once at a time, from now on.
+            held_back: Some(
+                "(r.valid_to IS NULL OR r.valid_to > {today}) AND EXISTS (SELECT 1 FROM customer_tags x
+                 WHERE x.customer_id = {survivor} AND x.tag_id = r.tag_id AND (x.valid_to IS NULL OR x.valid_to > {today})
+                 AND (x.valid_to IS NULL OR r.valid_from < x.valid_to) AND (r.valid_to IS NULL OR x.valid_from < r.valid_to))",
+            ),
+        }))
+        .on_export(OnExport::Read { section: "customer_tags", read: tag::list::exported }),
     Belonging::new("consents", "customer_id")
         .unversioned()
         // That the customer allowed or forbade something stays provable; the evidence may name it.
         .on_erasure(OnErasure::Scrubbed(&[("evidence", "NULL")])),
-    Belonging::new("custom_attributes", "customer_id").on_merge(OnMerge::Moves(Rules {
-        yields: None,
-        fits: &[],
-        held_back: Some(
-            "EXISTS (SELECT 1 FROM custom_attributes x WHERE x.customer_id = {survivor}
-             AND x.attribute_definition_id = r.attribute_definition_id)",
-        ),
-    })),
+    Belonging::new("custom_attributes", "customer_id")
+        .on_merge(OnMerge::Moves(Rules {
+            yields: None,
+            fits: &[],
+            held_back: Some(
+                "EXISTS (SELECT 1 FROM custom_attributes x WHERE x.customer_id = {survivor}
+                 AND x.attribute_definition_id = r.attribute_definition_id)",
+            ),
+        }))
+        .on_export(OnExport::Read { section: "custom_attributes", read: attribute::custom::exported }),
     Belonging::new("contact_persons", "person_customer_id").on_erasure(OnErasure::Scrubbed(NAMELESS_PERSON)),
     Belonging::new("employments", "customer_id").on_merge(OnMerge::Moves(Rules {
         yields: None,
         fits: &[],
         held_back: Some(
-            "r.valid_to IS NULL AND EXISTS (SELECT 1 FROM employments x WHERE x.customer_id = {survivor}
-             AND x.contact_person_id = r.contact_person_id AND x.valid_to IS NULL)",
+            "(r.valid_to IS NULL OR r.valid_to > {today}) AND EXISTS (SELECT 1 FROM employments x
+             WHERE x.customer_id = {survivor} AND x.contact_person_id = r.contact_person_id
+             AND (x.valid_to IS NULL OR x.valid_to > {today})
+             AND (x.valid_to IS NULL OR r.valid_from < x.valid_to) AND (r.valid_to IS NULL OR x.valid_from < r.valid_to))",
         ),
     })),
     Belonging::new("legal_holds", "customer_id")

@@ -222,7 +222,8 @@ pub fn update(
     if row.valid_to.is_some_and(|to| to <= row.valid_from) {
         return Err(Error::invalid("/valid_to", "before_start", "A tag cannot end before it begins."));
     }
-    if !others(tx, &row)?.is_empty() {
+    let moved = patch.valid_from.is_some() || patch.valid_to.is_some();
+    if moved && !others(tx, &row)?.is_empty() {
         return Err(Error::conflict("tag_exists", "The customer has another record of this tag in that time."));
     }
     save(tx, &mut row)?;

@@ -6,12 +6,13 @@ use diesel::{
     BoolExpressionMethods, ExpressionMethods, JoinOnDsl, NullableExpressionMethods, QueryDsl, RunQueryDsl, SelectableHelper,
 };
 use kehu_kernel::{
-    Action, Actor, AnyId, Conn, Date, Page, PageParams, Result, Tx,
+    Action, Actor, AnyId, Conn, Date, Error, Page, PageParams, Result, Tx,
     audit::{self, Access},
     schema::{customer_tags, tag_domains, tags},
     store::MultiBackend,
 };
 use serde::Deserialize;
+use serde_json::Value;
 use utoipa::IntoParams;
 
 use super::{
@@ -87,6 +88,14 @@ pub fn shown_in_view(conn: &mut Conn, actor: &Actor, customer: CustomerId, limit
     let newest = matching(customer, &filter, &classes).order(customer_tags::id.desc()).limit(limit);
     let rows = newest.select(Row::as_select()).load(&mut conn.db)?;
     Ok((named(conn, rows)?, count))
+}
+
+/// What a privacy export hands out: every tag of these customers, sensitive ones included.
+pub(crate) fn exported(conn: &mut Conn, customers: &[CustomerId]) -> Result<Vec<Value>> {
+    let of = customer_tags::table.filter(customer_tags::customer_id.eq_any(customers)).order(customer_tags::id);
+    let rows: Vec<Row> = of.select(Row::as_select()).load(&mut conn.db)?;
+    let tags = named(conn, rows)?;
+    tags.iter().map(|tag| serde_json::to_value(tag).map_err(Error::internal)).collect()
 }
 
 fn read(

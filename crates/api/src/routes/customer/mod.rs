@@ -2,6 +2,7 @@
 
 pub mod attribute;
 pub mod consent;
+pub mod contact_person;
 pub mod contact_point;
 pub mod customer;
 pub mod identity;

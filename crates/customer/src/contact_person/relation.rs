@@ -1,0 +1,295 @@
+//! Relations among contact persons. Each is stored once; the inverse is derived.
+
+use std::collections::HashMap;
+
+use diesel::{
+    BoolExpressionMethods, ExpressionMethods, Insertable, QueryDsl, Queryable, RunQueryDsl, Selectable, SelectableHelper,
+};
+use kehu_kernel::{
+    Action, Actor, Conn, Error, Id, Instant, Page, PageParams, Reference, Result, Tx,
+    event::NewEvent,
+    schema::{contact_person_relations, contact_persons},
+    text_enum,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use utoipa::ToSchema;
+use validator::Validate;
+
+use super::{person::ContactPersonId, sight};
+use crate::scope;
+
+/// Identifier of a relation among contact persons.
+pub type ContactPersonRelationId = Id<ContactPersonRelation>;
+
+text_enum! {
+    /// What the first contact person is to the second.
+    pub enum ContactPersonRelationType {
+        /// Is above the other at work.
+        Superior = "superior",
+        /// Is below the other at work; the inverse of `superior`.
+        Subordinate = "subordinate",
+        /// Is of the other's family.
+        Relative = "relative",
+        /// Sways the other's decisions.
+        KeyInfluencer = "key_influencer",
+        /// Is swayed by the other; the inverse of `key_influencer`.
+        Influenced = "influenced",
+    }
+}
+
+use ContactPersonRelationType::{Influenced, KeyInfluencer, Relative, Subordinate, Superior};
+
+impl ContactPersonRelationType {
+    /// How the other side reads the relation.
+    #[must_use]
+    pub const fn inverse(self) -> Self {
+        match self {
+            Superior => Subordinate,
+            Subordinate => Superior,
+            Relative => Relative,
+            KeyInfluencer => Influenced,
+            Influenced => KeyInfluencer,
+        }
+    }
+
+    /// Whether relations are stored with this type.
+    const fn is_canonical(self) -> bool {
+        matches!(self, Superior | Relative | KeyInfluencer)
+    }
+}
+
+/// A relation, as one of its contact persons reads it.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct ContactPersonRelation {
+    /// Identifier of the relation; the same on both sides.
+    pub id: ContactPersonRelationId,
+    /// The contact person that reads it.
+    pub contact_person_id: ContactPersonId,
+    /// The other one; the name is hidden when that person is out of the caller's sight.
+    pub related: Reference,
+    /// What this person is to the other.
+    #[serde(rename = "type")]
+    pub relation_type: ContactPersonRelationType,
+    /// What else is known of it.
+    #[schema(example = "cousin", max_length = 500)]
+    pub note: Option<String>,
+    /// When it was ended; null while it holds.
+    pub ended_at: Option<Instant>,
+    /// Why it was ended.
+    #[schema(max_length = 500)]
+    pub end_reason: Option<String>,
+    /// Who made the record.
+    #[schema(max_length = 128)]
+    pub created_by: String,
+    /// When the record was made.
+    pub created_at: Instant,
+    /// When the record was last changed.
+    pub updated_at: Instant,
+    /// Version of the record; also its `ETag`.
+    pub version: i64,
+}
+
+/// A relation to be recorded: this contact person is the `type` of the other.
+#[derive(Clone, Debug, Deserialize, ToSchema, Validate)]
+#[serde(deny_unknown_fields)]
+pub struct NewContactPersonRelation {
+    /// The other contact person.
+    pub related_contact_person_id: ContactPersonId,
+    /// What this person is to the other.
+    #[serde(rename = "type")]
+    pub relation_type: ContactPersonRelationType,
+    /// What else is known of it.
+    #[schema(example = "cousin", min_length = 1, max_length = 500)]
+    #[validate(length(min = 1, max = 500), custom(function = "crate::rules::text"))]
+    pub note: Option<String>,
+}
+
+/// Why a relation ends.
+#[derive(Clone, Debug, Deserialize, ToSchema, Validate)]
+#[serde(deny_unknown_fields)]
+pub struct ContactPersonRelationEnd {
+    /// Why; kept with the record.
+    #[schema(example = "retired", min_length = 1, max_length = 500)]
+    #[validate(length(min = 1, max = 500), custom(function = "crate::rules::text"))]
+    pub reason: String,
+}
+
+/// A relation as stored.
+#[derive(Clone, Debug, Queryable, Selectable, Insertable)]
+#[diesel(table_name = contact_person_relations, treat_none_as_default_value = false)]
+struct Row {
+    id: ContactPersonRelationId,
+    contact_person_id: ContactPersonId,
+    related_contact_person_id: ContactPersonId,
+    relation_type: ContactPersonRelationType,
+    note: Option<String>,
+    ended_at: Option<Instant>,
+    end_reason: Option<String>,
+    created_by: String,
+    created_at: Instant,
+    updated_at: Instant,
+    version: i64,
+}
+
+impl Row {
+    fn other_than(&self, reader: ContactPersonId) -> ContactPersonId {
+        if self.contact_person_id == reader { self.related_contact_person_id } else { self.contact_person_id }
+    }
+
+    fn read_by(self, reader: ContactPersonId, names: &HashMap<ContactPersonId, String>) -> ContactPersonRelation {
+        let other = self.other_than(reader);
+        let forward = self.contact_person_id == reader;
+        ContactPersonRelation {
+            id: self.id,
+            contact_person_id: reader,
+            related: Reference::new(other, names.get(&other).cloned().unwrap_or_default()),
+            relation_type: if forward { self.relation_type } else { self.relation_type.inverse() },
+            note: self.note,
+            ended_at: self.ended_at,
+            end_reason: self.end_reason,
+            created_by: self.created_by,
+            created_at: self.created_at,
+            updated_at: self.updated_at,
+            version: self.version,
+        }
+    }
+}
+
+/// Relations of a contact person from both directions, ended ones included, oldest record first.
+///
+/// # Errors
+/// [`Error::Forbidden`] for customers; [`Error::NotFound`] when the person is out of sight; [`Error::Invalid`] for a bad page
+/// request.
+pub fn list(conn: &mut Conn, actor: &Actor, person: ContactPersonId, params: &PageParams) -> Result<Page<ContactPersonRelation>> {
+    sight::require(conn, actor, Action::CustomerRead, person)?;
+    let window = params.window::<ContactPersonRelationId>(&conn.keys, &format!("contact-person-relations/{person}"))?;
+    let total = if window.include_total { Some(of(person).count().get_result(&mut conn.db)?) } else { None };
+    let mut query = of(person).order(contact_person_relations::id).limit(window.fetch()).select(Row::as_select());
+    if let Some(after) = window.after {
+        query = query.filter(contact_person_relations::id.gt(after));
+    }
+    let rows: Vec<Row> = query.load(&mut conn.db)?;
+    let page = window.page(&conn.keys, rows, total, |row: &Row| row.id)?;
+    let names = names(conn, actor, page.items.iter().map(|row| row.other_than(person)).collect())?;
+    Ok(page.map(|row| row.read_by(person, &names)))
+}
+
+fn of<'a>(person: ContactPersonId) -> contact_person_relations::BoxedQuery<'a, kehu_kernel::store::MultiBackend> {
+    let either = contact_person_relations::contact_person_id.eq(person);
+    let either = either.or(contact_person_relations::related_contact_person_id.eq(person));
+    contact_person_relations::table.filter(either).into_boxed()
+}
+
+/// Records a relation.
+///
+/// # Errors
+/// [`Error::Forbidden`]; [`Error::NotFound`]; [`Error::Invalid`]; [`Error::Conflict`] `relation_exists`.
+pub fn create(
+    tx: &mut Tx<'_>,
+    actor: &Actor,
+    person: ContactPersonId,
+    new: NewContactPersonRelation,
+) -> Result<ContactPersonRelation> {
+    scope::allow_inside(actor, Action::CustomerWrite)?;
+    // Both rows are locked in the order of their ids, so that two writers cannot wait for each other.
+    let mut both = [person, new.related_contact_person_id];
+    both.sort_unstable();
+    for id in both {
+        sight::hold(tx, id)?;
+    }
+    sight::require(tx, actor, Action::CustomerWrite, person)?;
+    const POINTER: &str = "/related_contact_person_id";
+    if person == new.related_contact_person_id {
+        return Err(Error::invalid(POINTER, "itself", "A person has no relation to themselves."));
+    }
+    let unknown = |_| Error::invalid(POINTER, "unknown_contact_person", "There is no such contact person within your reach.");
+    let other = sight::require(tx, actor, Action::CustomerWrite, new.related_contact_person_id).map_err(unknown)?;
+    let forward = new.relation_type.is_canonical();
+    let (from, to) = if forward { (person, other.id) } else { (other.id, person) };
+    let row = Row {
+        id: ContactPersonRelationId::new(),
+        contact_person_id: from,
+        related_contact_person_id: to,
+        relation_type: if forward { new.relation_type } else { new.relation_type.inverse() },
+        note: new.note,
+        ended_at: None,
+        end_reason: None,
+        created_by: actor.subject.clone(),
+        created_at: tx.now,
+        updated_at: tx.now,
+        version: 1,
+    };
+    check_alone(tx, &row)?;
+    diesel::insert_into(contact_person_relations::table).values(&row).execute(&mut tx.db)?;
+    tell(tx, actor, "contact_person_relation.created", &row);
+    Ok(row.read_by(person, &HashMap::from([(other.id, other.name)])))
+}
+
+/// Refuses a relation of the same type between the same two, whichever way: nobody is above somebody who is above them.
+fn check_alone(conn: &mut Conn, row: &Row) -> Result<()> {
+    let (one, other) = (row.contact_person_id, row.related_contact_person_id);
+    let same: i64 = of(one)
+        .filter(contact_person_relations::contact_person_id.eq_any([one, other]))
+        .filter(contact_person_relations::related_contact_person_id.eq_any([one, other]))
+        .filter(contact_person_relations::relation_type.eq(row.relation_type))
+        .filter(contact_person_relations::ended_at.is_null())
+        .count()
+        .get_result(&mut conn.db)?;
+    if same > 0 {
+        return Err(Error::conflict("relation_exists", "These two have such a relation already; end it first."));
+    }
+    Ok(())
+}
+
+/// Ends a relation: it stays on record.
+///
+/// # Errors
+/// [`Error::Forbidden`]; [`Error::NotFound`]; [`Error::PreconditionFailed`]; [`Error::Conflict`] `already_ended`.
+pub fn end(
+    tx: &mut Tx<'_>,
+    actor: &Actor,
+    person: ContactPersonId,
+    id: ContactPersonRelationId,
+    version: i64,
+    end: ContactPersonRelationEnd,
+) -> Result<ContactPersonRelation> {
+    sight::lock(tx, actor, Action::CustomerWrite, person)?;
+    let find = || of(person).filter(contact_person_relations::id.eq(id)).select(Row::as_select());
+    let before: Row = find().first(&mut tx.db)?;
+    if before.ended_at.is_some() {
+        return Err(Error::conflict("already_ended", "This relation was ended; record another one."));
+    }
+    let ended = diesel::update(contact_person_relations::table.find(id).filter(contact_person_relations::version.eq(version)))
+        .set((
+            contact_person_relations::ended_at.eq(tx.now),
+            contact_person_relations::end_reason.eq(end.reason),
+            contact_person_relations::updated_at.eq(tx.now),
+            contact_person_relations::version.eq(version + 1),
+        ))
+        .execute(&mut tx.db)?;
+    if ended == 0 {
+        return Err(Error::PreconditionFailed { current: before.version });
+    }
+    let after: Row = find().first(&mut tx.db)?;
+    tell(tx, actor, "contact_person_relation.ended", &after);
+    let names = names(tx, actor, vec![after.other_than(person)])?;
+    Ok(after.read_by(person, &names))
+}
+
+fn tell(tx: &mut Tx<'_>, actor: &Actor, kind: &'static str, row: &Row) {
+    let (one, other) = (row.contact_person_id, row.related_contact_person_id);
+    let data = json!({ "type": row.relation_type, "contact_person_id": one, "related_contact_person_id": other });
+    tx.emit(actor, NewEvent::new(kind, row.id, data));
+}
+
+/// Names of those contact persons that the actor sees.
+fn names(conn: &mut Conn, actor: &Actor, ids: Vec<ContactPersonId>) -> Result<HashMap<ContactPersonId, String>> {
+    let reach = scope::allow_inside(actor, Action::CustomerRead)?;
+    let named: Vec<(ContactPersonId, String)> = contact_persons::table
+        .filter(contact_persons::id.eq_any(ids))
+        .filter(sight::visible_to(actor, &reach))
+        .select((contact_persons::id, contact_persons::name))
+        .load(&mut conn.db)?;
+    Ok(named.into_iter().collect())
+}
