@@ -73,7 +73,10 @@ pub fn record_disclosure(tx: &mut Tx<'_>, actor: &Actor, id: CustomerId) -> Resu
 }
 
 fn one(conn: &mut Conn, actor: &Actor, row: CustomerRow, sensitive: bool) -> Result<Customer> {
-    whole(conn, row, Mask { sensitive, itself: actor.kind == ActorKind::Customer })
+    let id = row.id;
+    let customer = whole(conn, row, Mask { sensitive, itself: actor.kind == ActorKind::Customer })?;
+    let attributes = custom::of(conn, actor, &[id], sensitive)?.remove(&id).unwrap_or_default();
+    Ok(Customer { attributes, ..customer })
 }
 
 /// What a reader of customers is shown of them.
@@ -136,52 +139,12 @@ pub(crate) fn many(conn: &mut Conn, actor: &Actor, rows: Vec<CustomerRow>, sensi
     Ok(rows
         .into_iter()
         .map(|row| {
-<<<<<<< HEAD
             let owner = row.owner_id.and_then(|id| owners.get(&id).cloned());
             let home = row.home_branch_id.and_then(|id| homes.get(&id).cloned());
             let (profile, organisation) = (personal.remove(&row.id), organisations.remove(&row.id));
-            assemble(row, profile, organisation, owner, home, today, mask)
-=======
-            let profile = personal.remove(&row.id);
-            let end = row.deceased_on.unwrap_or(today);
-            Customer {
-                id: row.id,
-                number: row.number,
-                kind: row.kind,
-                display_name: row.display_name,
-                status: row.status,
-                status_reason: row.status_reason.filter(|_| !itself),
-                status_derived: row.status_derived,
-                life_cycle_stage: row.life_cycle_stage,
-                tier: row.tier,
-                owner: row.owner_id.and_then(|id| owners.get(&id).cloned()),
-                home_branch: row.home_branch_id.and_then(|id| homes.get(&id).cloned()),
-                preferred_language: row.preferred_language,
-                preferred_channel: row.preferred_channel,
-                risk: (sensitive && !itself).then_some(RiskRatings {
-                    credit_rating: row.credit_rating,
-                    market_rating: row.market_rating,
-                    operational_rating: row.operational_rating,
-                    rated_on: row.rated_on,
-                }),
-                fraud_flag: (!itself).then_some(row.fraud_flag),
-                deceased_on: row.deceased_on,
-                age: profile.as_ref().and_then(|profile| profile.birth_date).map(|born| born.years_until(end)),
-                data_quality: (!itself).then_some(DataQuality {
-                    accuracy_bp: row.accuracy_bp,
-                    completeness_bp: row.completeness_bp,
-                    consistency_bp: row.consistency_bp,
-                    score_bp: row.quality_score_bp,
-                }),
-                review_due_on: row.review_due_on,
-                personal: profile.map(|profile| if sensitive { profile } else { profile.masked() }),
-                organisation: organisations.remove(&row.id),
-                attributes: attributes.remove(&row.id).unwrap_or_default(),
-                created_at: row.created_at,
-                updated_at: row.updated_at,
-                version: row.version,
-            }
->>>>>>> b183c98 (Consents as dated events with the state that follows from them; custom attributes with their definitions and history)
+            let id = row.id;
+            let customer = assemble(row, profile, organisation, owner, home, today, mask);
+            Customer { attributes: attributes.remove(&id).unwrap_or_default(), ..customer }
         })
         .collect())
 }
@@ -230,6 +193,7 @@ fn assemble(
         review_due_on: row.review_due_on,
         personal: personal.map(|profile| if sensitive { profile } else { profile.masked() }),
         organisation,
+        attributes: Vec::new(),
         created_at: row.created_at,
         updated_at: row.updated_at,
         version: row.version,
