@@ -1,11 +1,12 @@
 //! Matching: who is meant, duplicates at creation, the work queue and its decisions. Runs are in `match_run.rs`.
 
+use kehu_api::belonging::REGISTRY;
 use kehu_customer::{
     create,
     feed::{self, CustomerRecord},
     matching::bank::{
         candidate::MatchCandidateId,
-        decision::{self, MatchDecision},
+        decision::{self, MatchDecision, Merging},
     },
 };
 use kehu_kernel::{Actor, Error, feed::Source};
@@ -28,6 +29,7 @@ both_databases!(
     of_two_who_create_the_same_customer_one_is_stopped,
     a_rejected_pair_stays_so_until_facts_change,
     of_two_who_decide_one_does,
+    a_pair_is_merged_and_comes_back_with_the_revert,
     later_hides_a_pair_until_its_day,
     shows_pairs_to_those_who_reach_both,
     a_feed_queues_what_looks_alike,
@@ -224,6 +226,7 @@ async fn keeps_hidden_duplicates_hidden(app: App) {
 
 async fn of_two_who_create_the_same_customer_one_is_stopped(app: App) {
     let store = &app.store;
+    let merging = Merging { registry: REGISTRY, reversible_days: 90 };
     let outcomes: Vec<_> = std::thread::scope(|scope| {
         let started: Vec<_> = (0..6)
             .map(|_| {
@@ -276,6 +279,7 @@ async fn of_two_who_decide_one_does(app: App) {
     let (_, _, pair) = twice(&steward, json!({})).await;
     let id: MatchCandidateId = pair["id"].as_str().unwrap().parse().unwrap();
     let store = &app.store;
+    let merging = Merging { registry: REGISTRY, reversible_days: 90 };
     let outcomes: Vec<_> = std::thread::scope(|scope| {
         let started: Vec<_> = (0..6)
             .map(|_| {
@@ -283,7 +287,7 @@ async fn of_two_who_decide_one_does(app: App) {
                     store.write_blocking(move |tx| {
                         let reject: MatchDecision =
                             serde_json::from_value(json!({ "decision": "reject", "reason": "two" })).unwrap();
-                        decision::decide(tx, &Actor::system(), id, 1, &reject)
+                        decision::decide(tx, &Actor::system(), id, 1, &reject, merging)
                     })
                 })
             })
@@ -294,6 +298,29 @@ async fn of_two_who_decide_one_does(app: App) {
     let stale = |outcome: &Result<_, Error>| matches!(outcome, Err(Error::PreconditionFailed { current: 2 }));
     assert_eq!(outcomes.iter().filter(|outcome| stale(outcome)).count(), 5);
     assert_eq!(event_data(&app, "match_candidate.decided").len(), 1);
+}
+
+async fn a_pair_is_merged_and_comes_back_with_the_revert(app: App) {
+    let steward = app.role("data_steward");
+    let (_, _, pair) = twice(&steward, json!({})).await;
+    let (left, right) = (pair["left"]["id"].as_str().unwrap(), pair["right"]["id"].as_str().unwrap());
+    let merge = json!({ "decision": "merge", "reason": "same passport", "survivor_id": right });
+    let decide = pair_path(&pair, "/decide");
+    let mut stranger = merge.clone();
+    stranger["survivor_id"] = pair["id"].clone();
+    assert_eq!(steward.command(&decide, 1, stranger).await.pointers(422), ["/survivor_id"]);
+    // To decide is not to merge: that takes a right of its own.
+    assert_eq!(app.role("relationship_manager").command(&decide, 1, merge.clone()).await.status, 404);
+    assert_eq!(app.role("integration").command(&decide, 1, merge.clone()).await.problem(403), "forbidden");
+    let merged = steward.command(&decide, 1, merge.clone()).await.expect(200);
+    assert_eq!((&merged["state"], &merged["decided_by"]), (&json!("merged"), &json!("test-data_steward")));
+    let gone = steward.get(&format!("/v1/customers/{left}")).await;
+    assert_eq!((gone.status, gone.json()["merged_into"].as_str()), (308, Some(right)));
+    let path = format!("/v1/merges/{}", merged["merge_id"].as_str().unwrap());
+    assert_eq!(steward.get(&path).await.expect(200)["survivor"]["id"], right);
+    steward.command(&format!("{path}/revert"), 1, json!({ "reason": "twins" })).await.expect(200);
+    assert_eq!(steward.get(&format!("/v1/customers/{left}")).await.expect(200)["id"], left);
+    assert_eq!(steward.get(&pair_path(&pair, "")).await.expect(200)["state"], "open");
 }
 
 async fn later_hides_a_pair_until_its_day(app: App) {

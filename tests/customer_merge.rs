@@ -276,7 +276,7 @@ async fn furnish(app: &App, admin: &Client<'_>, customer: &Value, mark: &str, id
                 custom_attributes::id.eq(AnyId::new()),
                 custom_attributes::customer_id.eq(owner),
                 custom_attributes::attribute_definition_id.eq(definition),
-                custom_attributes::value.eq(Json(json!("x"))),
+                custom_attributes::value.eq("x"),
                 custom_attributes::set_by.eq("test"),
                 custom_attributes::created_at.eq(now),
                 custom_attributes::updated_at.eq(now),

@@ -22,7 +22,6 @@ mod customer_privacy;
 mod customer_quality;
 mod customer_relation;
 mod customer_search;
-mod customer_timeline;
 mod customer_tag;
 mod customer_timeline;
 mod customer_view;

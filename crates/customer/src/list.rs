@@ -160,7 +160,8 @@ impl<'f> Chosen<'f> {
         }
         if let Some(Tagged { tag, value, today }) = &self.tagged {
             let lasts = customer_tags::valid_to.is_null().or(customer_tags::valid_to.assume_not_null().gt(*today));
-            let holding = customer_tags::table.filter(customer_tags::tag_id.eq(*tag)).filter(customer_tags::valid_from.le(*today));
+            let holding =
+                customer_tags::table.filter(customer_tags::tag_id.eq(*tag)).filter(customer_tags::valid_from.le(*today));
             let mut holding = holding.filter(lasts).select(customer_tags::customer_id).into_boxed();
             if let Some(value) = value.clone() {
                 holding = holding.filter(customer_tags::value.assume_not_null().eq(value));
@@ -200,7 +201,7 @@ fn tagged(conn: &mut Conn, actor: &Actor, filter: &CustomerFilter) -> Result<Opt
 }
 
 /// The path of the branch with this code.
-fn subtree(conn: &mut Conn, code: &str) -> Result<String> {
+pub(crate) fn subtree(conn: &mut Conn, code: &str) -> Result<String> {
     let path: Option<String> =
         branches::table.filter(branches::code.eq(code)).select(branches::path).first(&mut conn.db).optional()?;
     path.ok_or_else(|| Error::invalid("?branch", "unknown_branch", "There is no branch with this code."))

@@ -113,10 +113,8 @@ impl Search<'_> {
         if ids.is_empty() {
             return Ok(Vec::new());
         }
-        let rows: Vec<CustomerRow> = self.chosen.query()
-            .filter(customers::id.eq_any(ids))
-            .select(CustomerRow::as_select())
-            .load(&mut conn.db)?;
+        let rows: Vec<CustomerRow> =
+            self.chosen.query().filter(customers::id.eq_any(ids)).select(CustomerRow::as_select()).load(&mut conn.db)?;
         let mut rows: HashMap<CustomerId, CustomerRow> = rows.into_iter().map(|row| (row.id, row)).collect();
         let tokens = scan::tokens_of(conn, &rows)?;
         let here = |candidate: &Candidate| {

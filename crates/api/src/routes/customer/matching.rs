@@ -6,7 +6,7 @@ use kehu_customer::{
     matching::bank::{
         self as matching, CustomerMatches, MatchExplanation, MatchFacts, MatchPartner,
         candidate::{self, MatchCandidate, MatchCandidateFilter, MatchCandidateId},
-        decision::{self, MatchDecision},
+        decision::{self, MatchDecision, Merging},
         parameters::{self, MatchParameters, MatchParametersFilter},
         run::{self, NewMatchRun},
     },
@@ -15,8 +15,10 @@ use kehu_kernel::{Page, PageParams, Store, job::Job};
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::{
+    belonging::REGISTRY,
     extract::{Caller, IfMatch, IfMatchHeader, Json, ListQuery, Path},
     reply::{Answer, Reply},
+    settings::Settings,
 };
 
 /// The operations below `/customers`.
@@ -114,7 +116,7 @@ async fn get_match_candidate(caller: Caller, store: Data<Store>, id: Path<MatchC
 
 /// Decide about a match candidate
 ///
-/// Rejects the pair, or puts the decision off until a day. A rejected
+/// Merges the two (which needs `customer.merge` too), rejects the pair, or puts the decision off until a day. A rejected
 /// pair is not proposed again unless what was compared of one of the two changes.
 #[utoipa::path(tag = "matching",
     params(("match_candidate_id" = MatchCandidateId, Path, description = "Id of the pair"), IfMatchHeader),
@@ -124,11 +126,13 @@ async fn get_match_candidate(caller: Caller, store: Data<Store>, id: Path<MatchC
 async fn decide_match_candidate(
     caller: Caller,
     store: Data<Store>,
+    settings: Data<Settings>,
     id: Path<MatchCandidate>,
     version: IfMatch,
     body: Json<MatchDecision>,
 ) -> Answer<MatchCandidate> {
-    let decided = store.write(move |tx| decision::decide(tx, &caller, id.0, version.0, &body.0)).await?;
+    let merging = Merging { registry: REGISTRY, reversible_days: settings.merge_revert_days };
+    let decided = store.write(move |tx| decision::decide(tx, &caller, id.0, version.0, &body.0, merging)).await?;
     Ok(Reply::versioned(decided.version, decided))
 }
 
