@@ -135,7 +135,7 @@ async fn is_seen_through_customers(app: App) {
     assert_eq!(here["home_branch_id"], ids["SH"]);
     let seen = teller.get("/v1/contact-persons?include_total=true").await.expect(200);
     assert_eq!((&seen["total"], names(&seen)), (&json!(4), ["Moved", "Client", "Loose", "Here"].map(str::to_owned).to_vec()));
-    assert_eq!(names(&app.role_at("teller", "BJ").get("/v1/contact-persons").await.expect(200)), ["Moved", "Elsewhere"]);
+    assert_eq!(names(&app.role_at("branch_manager", "BJ").get("/v1/contact-persons").await.expect(200)), ["Moved", "Elsewhere"]);
     assert_eq!(steward.get("/v1/contact-persons?include_total=true").await.expect(200)["total"], 6);
     // The new employer is out of sight of the old one's branch: no name, no change, no new job there.
     let shown = teller.get(&jobs).await.expect(200);

@@ -29,7 +29,8 @@ async fn sound(admin: &Client<'_>, name: &str, branch: &Value) -> Value {
         "identities": [{ "type": "resident_id", "number": number, "verification": { "state": "verified", "method": "chip" } }],
         "contact_points": [{ "kind": "phone", "value": "13912345678", "verified": true },
             { "kind": "email", "value": "a@example.com", "verified": true },
-            { "kind": "postal_address", "street": "Chang'an Jie 1", "city": "Beijing", "country": "CN", "verified": true }] });
+            { "kind": "postal_address", "street": "Chang'an Jie 1", "city": "Beijing", "country": "CN", "verified": true }],
+        "allow_duplicate": { "reason": "people of tests are much alike" } });
     admin.post("/v1/customers", body).await.expect(201)
 }
 

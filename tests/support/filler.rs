@@ -59,6 +59,10 @@ pub fn fill(store: &Store, table: &str, given: &[(&str, AnyId)]) -> AnyId {
             (None, "Text", true) if !code => format!("'{MARK}'"),
             (None, "Json", true) => format!("'{{\"told\": \"{MARK}\"}}'"),
             (None, _, true) => "NULL".into(),
+            (None, "Text", false) if name == "source" && table == "customer_tags" => "'manual'".into(),
+            (None, "Text", false) if name == "value_type" => "'text'".into(),
+            (None, "Text", false) if name == "field_class" => "'public'".into(),
+            (None, "Json", false) if LISTS.contains(&name.as_str()) => "'[]'".into(),
             (None, "Text", false) => format!("'{id}'"),
             (None, "Json", false) => "'{}'".into(),
             (None, "Bool", _) => "true".into(),
@@ -82,6 +86,9 @@ pub fn fill(store: &Store, table: &str, given: &[(&str, AnyId)]) -> AnyId {
     written.unwrap_or_else(|error| panic!("{table}: {error}"));
     id
 }
+
+/// Columns that hold lists.
+const LISTS: &[&str] = &["choices", "settable_by", "customer_kinds"];
 
 /// A number that no other row has.
 fn number() -> i32 {

@@ -165,7 +165,7 @@ fn carry_out(
     let members: Vec<Member> = absorbed.iter().map(|member| Member { merge_id: id, customer_id: member.id }).collect();
     bulk_insert!(tx, merge_members::table, members)?;
     for member in absorbed {
-        let way = Way { merge: id, survivor: survivor.id, absorbed: member.id };
+        let way = Way { merge: id, survivor: survivor.id, absorbed: member.id, today: tx.now.date() };
         rows::carry(tx, registry, way)?;
         pairs::carry(tx, way)?;
         retire(tx, way)?;

@@ -1,7 +1,7 @@
 //! The rows that move: set by set, one statement a step, however many there are.
 
 use diesel::{QueryableByName, RunQueryDsl, sql_types::BigInt};
-use kehu_kernel::{Conn, Error, Result, Tx, store::sql};
+use kehu_kernel::{Conn, Date, Error, Result, Tx, store::sql};
 use serde_json::Value;
 
 use super::{MovedRow, MovedRows, NAMED, record::MergeId};
@@ -16,12 +16,15 @@ pub(super) struct Way {
     pub merge: MergeId,
     pub survivor: CustomerId,
     pub absorbed: CustomerId,
+    /// The day of the merge.
+    pub today: Date,
 }
 
 impl Way {
-    /// A statement whose ids are those of this way.
+    /// A statement whose ids and day are those of this way.
     pub fn statement(&self, text: String) -> Statement {
-        Statement::new(text).id("merge", self.merge).id("survivor", self.survivor).id("absorbed", self.absorbed)
+        let ids = Statement::new(text).id("merge", self.merge).id("survivor", self.survivor).id("absorbed", self.absorbed);
+        ids.day("today", self.today)
     }
 }
 
