@@ -144,7 +144,7 @@ async fn is_seen_through_customers(app: App) {
     assert_eq!(teller.command(&end, 1, json!({})).await.problem(404), "not_found");
     assert_eq!(teller.post(&jobs, json!({ "customer_id": far["id"] })).await.pointers(422), ["/customer_id"]);
     assert_eq!(teller.get(&path(&far, "/contact-persons")).await.problem(404), "not_found");
-    let away = app.role_at("teller", "BJ");
+    let away = app.role_at("branch_manager", "BJ");
     for operation in [bank::at("contact-persons", &here), bank::at("contact-persons", &here) + "/employments"] {
         assert_eq!(away.get(&operation).await.problem(404), "not_found");
     }

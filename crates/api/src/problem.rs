@@ -29,7 +29,7 @@ pub struct Problem {
     #[schema(max_length = 200, example = "Not found")]
     pub title: String,
     /// The HTTP status.
-    #[schema(minimum = 400, maximum = 599, example = 404)]
+    #[schema(minimum = 300, maximum = 599, example = 404)]
     pub status: u16,
     /// What is wrong with this request and what to do about it.
     #[schema(max_length = 2000)]
@@ -53,7 +53,7 @@ pub struct Problem {
     pub obstacles: Option<Vec<Obstacle>>,
     /// The customers that a new one looks like, of the code `duplicate_customer`: the best match first.
     #[schema(value_type = Option<Vec<CustomerMatch>>, max_items = 20)]
-    pub candidates: Option<Value>,
+    pub candidates: Option<Box<Value>>,
     /// The customer of which the record is part now, of the problem `customer_merged`.
     pub merged_into: Option<CustomerId>,
     /// Seconds until another try makes sense.
@@ -174,9 +174,10 @@ impl From<Error> for Problem {
             Error::Refused { code, detail, obstacles } => {
                 Self { obstacles: Some(obstacles), ..Self::new(StatusCode::CONFLICT).code(code).detail(detail) }
             }
-            Error::DuplicateCustomer { detail, candidates } => {
-                Self { candidates: Some(candidates), ..Self::new(StatusCode::CONFLICT).code("duplicate_customer").detail(detail) }
-            }
+            Error::DuplicateCustomer { detail, candidates } => Self {
+                candidates: Some(Box::new(candidates)),
+                ..Self::new(StatusCode::CONFLICT).code("duplicate_customer").detail(detail)
+            },
             Error::Invalid(errors) => {
                 let unreadable = errors.iter().all(|error| error.pointer.starts_with('?'));
                 let status = if unreadable { StatusCode::BAD_REQUEST } else { StatusCode::UNPROCESSABLE_ENTITY };

@@ -216,9 +216,9 @@ mod tests {
     #[test]
     fn choices_are_told_apart() {
         let list = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
-        assert!(super::choices(&list(&["a", "b"])).is_ok());
+        assert!(choices(&list(&["a", "b"])).is_ok());
         for wrong in [&["a", "a"][..], &[""], &[" a"], &["a\u{1}"]] {
-            assert!(super::choices(&list(wrong)).is_err(), "{wrong:?}");
+            assert!(choices(&list(wrong)).is_err(), "{wrong:?}");
         }
     }
 

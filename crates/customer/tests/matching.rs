@@ -1,5 +1,6 @@
 //! The matching engine on whole sets: public ones with known answers, which lie beside the repository or are
 //! skipped, and made-up ones.
+#![expect(clippy::indexing_slicing, clippy::unwrap_used, clippy::as_conversions, reason = "tests stop where something is wrong")]
 
 #[path = "../../../tests/support/people.rs"]
 mod people;
