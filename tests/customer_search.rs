@@ -294,7 +294,7 @@ async fn narrows_by_the_other_filters(app: App) {
     let admin = app.role("administrator");
     let record = |n: usize| {
         let tier = if n % 100 == 99 { "gold" } else { "plain" };
-        json!({ "source_id": n.to_string(), "full_name": format!("吴{n}"), "tier": tier, "status": if n % 2 == 0 { "active" } else { "dormant" } })
+        json!({ "source_id": n.to_string(), "full_name": format!("吴{n}"), "tier": tier, "status": if n.is_multiple_of(2) { "active" } else { "dormant" } })
     };
     for start in (0..6_000).step_by(1_000) {
         feed(&app, "core", (start..start + 1_000).map(record).collect());
