@@ -107,6 +107,26 @@ fn made_up_people_are_found_whatever_the_damage() {
     }
 }
 
+/// Where many happen to share a name, a town and a birth year, and few have two records, those many are not learned
+/// from as if they were one.
+#[test]
+fn crowds_are_not_taken_for_duplicates() {
+    let model = people::model();
+    let (mut records, mut truth) = (Vec::new(), Vec::new());
+    people(&Recipe { records: 20_000, doubled: 1, changed: 15, missing: 8, seed: 20 }, |person, mut row| {
+        let place = row[7].bytes().fold(0, |sum, digit| (sum * 10 + u32::from(digit)) % 300);
+        row[7] = if row[7].is_empty() { String::new() } else { format!("{}", 10_000 + place * 7) };
+        row[8] = if row[8].is_empty() { String::new() } else { format!("Town{}", ["ash", "nor", "upper"][place as usize % 3]) };
+        if let Some(rest) = row[2].get(3..10).map(ToOwned::to_owned) {
+            row[2] = format!("196{rest}");
+        }
+        records.push(record(&model, &row));
+        truth.push(person);
+    });
+    let right = Accuracy::of_pairs(&resolve(&model, &records, None, 1).pairs, &truth, None);
+    assert!(right.f1 >= 0.99, "{right:?}");
+}
+
 #[test]
 fn the_same_seed_gives_the_same_parameters_and_pairs() {
     let (records, _) = made(&Recipe { records: 1_000, doubled: 20, changed: 20, missing: 10, seed: 5 });

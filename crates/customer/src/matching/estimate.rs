@@ -1,20 +1,23 @@
 //! Learning from records without known answers.
 //!
 //! How often levels agree by chance (u) comes from pairs drawn at random, how often they agree for one customer (m)
-//! and how many pairs are one (the prior) from the pairs that share a key, by expectation–maximisation over all
-//! pairs: those that share no key are certainly two. Random pairs that look like one count as little as they look
-//! unlike. How frequent a value is counts customers, not records: pairs that are one are taken off again.
+//! and how many pairs are one (the prior) from the pairs that share a key, by expectation–maximisation: those that
+//! share no key are certainly two. Pairs that share a key and are two agree more than random ones, in just what the
+//! key is made of; while learning they have shares of their own, else the many who happen to share a name and a town
+//! would be taken for one and teach that one customer's numbers all differ. Random pairs that look like one count as
+//! little as they look unlike. How frequent a value is counts customers, not records: pairs that are one are taken
+//! off again.
 
 use rand::{RngExt, SeedableRng, rngs::StdRng, seq::index::sample};
 use rayon::prelude::*;
 
 use super::{
-    FieldParameters, Index, Model, Parameters, Record,
+    Field, FieldParameters, Index, Model, Parameters, Record,
     compare::{self, Levels},
     index::{large, small},
     kind::{EXACT, MISSING},
     parameters::TrainedOn,
-    score::{Scorer, probability},
+    score::{Scorer, probability, weight_of},
     term_counts::TermCounts,
 };
 
@@ -58,7 +61,17 @@ struct Estimation<'a> {
     /// How many pairs each candidate stands for.
     scale: f64,
     counts: Vec<TermCounts>,
+    /// Candidates that are two, once something is known of them.
+    others: Option<Others>,
     seed: u64,
+}
+
+/// Pairs that share a key and are two.
+struct Others {
+    /// By field and level, the share of them.
+    levels: Vec<Vec<f64>>,
+    /// The share of candidates that are not among them, as a weight.
+    prior: f64,
 }
 
 impl<'a> Estimation<'a> {
@@ -78,6 +91,7 @@ impl<'a> Estimation<'a> {
             random: drawn.into_par_iter().map(row).collect(),
             scale,
             counts: TermCounts::of(model, records),
+            others: None,
             seed,
         }
     }
@@ -108,8 +122,7 @@ impl<'a> Estimation<'a> {
 
     /// How frequent values are, given how probable it is by now that pairs with the same value are one.
     fn learn_terms(&mut self, parameters: &mut Parameters, first: bool) {
-        let parts: Vec<f64> =
-            if first { vec![0.0; self.candidates.len()] } else { self.probabilities(parameters, &self.candidates) };
+        let parts: Vec<f64> = if first { vec![0.0; self.candidates.len()] } else { self.parts(parameters) };
         for (index, (counts, (field, of))) in
             self.counts.iter().zip(parameters.fields.iter_mut().zip(self.model.fields())).enumerate()
         {
@@ -146,7 +159,8 @@ impl<'a> Estimation<'a> {
 
     /// One round; the relative change of the prior.
     fn learn_m(&mut self, parameters: &mut Parameters) -> f64 {
-        let parts = self.probabilities(parameters, &self.candidates);
+        let parts = self.parts(parameters);
+        self.learn_others(&parts);
         for (index, (field, of)) in parameters.fields.iter_mut().zip(self.model.fields()).enumerate() {
             let believed = of.kind.levels().iter().map(|level| level.m);
             let alike = self
@@ -163,15 +177,40 @@ impl<'a> Estimation<'a> {
         change
     }
 
+    fn learn_others(&mut self, parts: &[f64]) {
+        let unlike = |(index, of): (usize, &Field)| {
+            let levels = of.kind.levels();
+            let mut out = vec![1.0; levels.len()];
+            let seen = self.candidates.iter().zip(parts);
+            let seen = seen.map(|(row, part)| (row.levels.get(index).copied().unwrap_or(MISSING), 1.0 - part));
+            shares(&mut out, levels.iter().map(|level| level.u), BELIEF_U, seen);
+            out
+        };
+        let share = (parts.iter().sum::<f64>() + 0.5) / (count(parts.len()) + 1.0);
+        self.others =
+            Some(Others { levels: self.model.fields().iter().enumerate().map(unlike).collect(), prior: weight_of(share) });
+    }
+
+    /// How probable it is of each candidate that it is one, among candidates.
+    fn parts(&self, parameters: &Parameters) -> Vec<f64> {
+        let Some(others) = &self.others else { return self.probabilities(parameters, &self.candidates) };
+        let factors = |(field, others): (&FieldParameters, &Vec<f64>)| -> Vec<f64> {
+            field.m.iter().zip(others).map(|(m, other)| (m / other).log2()).collect()
+        };
+        let tables: Vec<Vec<f64>> = parameters.fields.iter().zip(&others.levels).map(factors).collect();
+        self.candidates.par_iter().map(|row| probability(others.prior + sum(&tables, row))).collect()
+    }
+
     fn probabilities(&self, parameters: &Parameters, rows: &[Row]) -> Vec<f64> {
         let prior = (parameters.prior / (1.0 - parameters.prior)).log2();
         let tables: Vec<Vec<f64>> = parameters.fields.iter().map(weights).collect();
-        let weight = |row: &Row| {
-            let fields = tables.iter().zip(row.levels).filter_map(|(table, level)| table.get(usize::from(level)));
-            prior + row.terms + fields.sum::<f64>()
-        };
-        rows.par_iter().map(|row| probability(weight(row))).collect()
+        rows.par_iter().map(|row| probability(prior + row.terms + sum(&tables, row))).collect()
     }
+}
+
+/// What the levels of a pair weigh.
+fn sum(tables: &[Vec<f64>], row: &Row) -> f64 {
+    tables.iter().zip(row.levels).filter_map(|(table, level)| table.get(usize::from(level))).sum()
 }
 
 /// The logarithm of the Bayes factor of every level.
