@@ -55,9 +55,10 @@ fn one(scorer: &Scorer<'_>, records: &[Record], index: &Index, floor: f64, chunk
     for left in chunk * CHUNK..(chunk + 1) * CHUNK {
         let Some(record) = records.get(large(left)) else { break };
         index.candidates(left, &mut candidates);
+        let probe = scorer.probe(record);
         for right in candidates.iter().copied().filter(|right| *right > left) {
             batch.candidates += 1;
-            let weight = records.get(large(right)).and_then(|other| scorer.weight(record, other, floor));
+            let weight = records.get(large(right)).and_then(|other| probe.weight(other, floor));
             if let Some(weight) = weight {
                 batch.pairs.push(Pair { left, right, probability: probability(weight) });
             }

@@ -11,7 +11,7 @@ use siphasher::sip::SipHasher24;
 use super::{Kind, Model, Record, nickname, record::Values};
 
 /// A key that more records share gives no candidates.
-pub const CAP: usize = 40;
+pub const CAP: usize = 20;
 /// The most keys of one record.
 pub const MAX_KEYS: usize = 48;
 

@@ -41,10 +41,8 @@ pub fn closure(model: &Model, parameters: &Parameters, records: &[Record], group
     for group in groups {
         for (at, left) in group.iter().enumerate() {
             for right in group.iter().skip(at + 1) {
-                let weight = records
-                    .get(large(*left))
-                    .zip(records.get(large(*right)))
-                    .and_then(|(left, right)| scorer.weight(left, right, -1e9));
+                let weight =
+                    records.get(large(*left)).zip(records.get(large(*right))).map(|(left, right)| scorer.weight(left, right));
                 all.push(Pair { left: *left, right: *right, probability: probability(weight.unwrap_or(0.0)).max(0.5) });
             }
         }
@@ -101,7 +99,7 @@ impl Groups<'_> {
         for left in one {
             for right in other {
                 let found = self.records.get(large(*left)).zip(self.records.get(large(*right)));
-                let weight = found.and_then(|(left, right)| self.scorer.weight(left, right, -1e9)).unwrap_or(-MOST);
+                let weight = found.map_or(-MOST, |(left, right)| self.scorer.weight(left, right));
                 sum += weight.clamp(-MOST, MOST);
                 pairs += 1.0;
                 speaking += if weight >= floor { 1.0 } else { 0.0 };

@@ -255,4 +255,18 @@ impl Kind {
     pub const fn has_many_terms(self) -> bool {
         matches!(self, Self::FullName | Self::CompanyName)
     }
+
+    /// How much work it is to compare two values, from the least.
+    pub(super) const fn effort(self) -> u8 {
+        match self {
+            Self::IdentityNumber => 0,
+            Self::Phone => 1,
+            Self::Email => 2,
+            Self::Date => 3,
+            Self::HouseNumber | Self::Postcode | Self::Region | Self::Category => 4,
+            Self::Locality | Self::Text => 5,
+            Self::GivenName | Self::FamilyName | Self::FullName | Self::CompanyName => 6,
+            Self::Street => 7,
+        }
+    }
 }

@@ -319,8 +319,9 @@ proptest! {
         let (one, other) = (score(&model, &parameters, &left, &right), score(&model, &parameters, &right, &left));
         prop_assert!((one.weight - other.weight).abs() < 1e-9, "{one:?} {other:?}");
         let scorer = Scorer::new(&model, &parameters);
-        prop_assert_eq!(scorer.weight(&left, &right, one.weight - 1e-6), Some(one.weight));
-        prop_assert_eq!(scorer.weight(&left, &right, one.weight + 1e-6), None);
+        prop_assert_eq!(scorer.weight(&left, &right), one.weight);
+        prop_assert_eq!(scorer.probe(&left).weight(&right, one.weight - 1e-6), Some(one.weight));
+        prop_assert_eq!(scorer.probe(&left).weight(&right, one.weight + 1e-6), None);
     }
 
     #[test]

@@ -24,6 +24,8 @@ pub struct Model {
     fields: Vec<Field>,
     /// Given and family name, which are compared across too.
     name_parts: Option<(usize, usize)>,
+    /// In which order fields are compared: what is quickly compared and says much comes first.
+    order: Vec<usize>,
 }
 
 impl Model {
@@ -41,7 +43,9 @@ impl Model {
     fn of(fields: Vec<Field>) -> Self {
         let position = |kind| fields.iter().position(|field| field.kind == kind);
         let name_parts = position(Kind::GivenName).zip(position(Kind::FamilyName));
-        Self { fields, name_parts }
+        let mut order: Vec<usize> = (0..fields.len()).collect();
+        order.sort_by_key(|index| fields.get(*index).map(|field| field.kind.effort()));
+        Self { fields, name_parts, order }
     }
 
     /// The fields, in the order in which [`Record::prepare`](super::Record::prepare) takes values.
@@ -52,6 +56,10 @@ impl Model {
 
     pub(super) const fn name_parts(&self) -> Option<(usize, usize)> {
         self.name_parts
+    }
+
+    pub(super) fn order(&self) -> &[usize] {
+        &self.order
     }
 
     /// The bank's persons: `name` (whole, former and other names, in any script), `birth_date`, `gender`,

@@ -1,6 +1,6 @@
 //! A record, written alike and packed for comparison.
 
-use super::{Kind, Model, normal};
+use super::{Kind, Model, model::MAX_FIELDS, normal};
 
 /// The most values of one field that are kept.
 const MAX_VALUES: usize = 12;
@@ -56,6 +56,13 @@ impl Record {
         })
     }
 
+    /// The values of all fields, for who needs them by number.
+    pub(super) fn unpacked(&self) -> Fields<'_> {
+        let mut fields = [Values(&[]); MAX_FIELDS];
+        fields.iter_mut().zip(self.fields()).for_each(|(slot, values)| *slot = values);
+        fields
+    }
+
     /// The values of one field.
     #[must_use]
     pub fn values(&self, field: usize) -> Values<'_> {
@@ -69,8 +76,11 @@ impl Record {
     }
 }
 
+/// The values of every field of a record, in the model's order.
+pub(super) type Fields<'a> = [Values<'a>; MAX_FIELDS];
+
 /// The values of a field.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Values<'a>(&'a [u8]);
 
 impl Values<'_> {

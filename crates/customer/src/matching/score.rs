@@ -6,8 +6,9 @@ use super::{
     Model, Parameters, Record,
     compare::{self, Levels},
     kind::{EXACT, MISSING},
+    model::MAX_FIELDS,
     parameters::{self, Terms},
-    record::Value,
+    record::{Fields, Value, Values},
 };
 
 /// The probability that two records are one customer, with the weight of every field.
@@ -44,8 +45,31 @@ pub struct Scorer<'a> {
     model: &'a Model,
     fields: Vec<Weights<'a>>,
     prior: f64,
-    /// The most that the fields from each one on can add.
-    most: Vec<f64>,
+}
+
+/// A record ready to be weighed against many others.
+#[derive(Debug)]
+pub struct Probe<'s, 'a, 'r> {
+    scorer: &'s Scorer<'a>,
+    fields: Fields<'r>,
+    /// The most that the fields from each place of the model's order on can add, whatever the other record.
+    most: [f64; MAX_FIELDS + 1],
+}
+
+impl Probe<'_, '_, '_> {
+    /// The weight of the pair, or nothing if it is below the floor: ends as soon as that is certain.
+    #[must_use]
+    pub fn weight(&self, other: &Record, floor: f64) -> Option<f64> {
+        let mut weight = self.scorer.prior;
+        let mut later = self.most.iter().skip(1);
+        compare::compare(self.scorer.model, &self.fields, &other.unpacked(), |index, level, one, other| {
+            if let Some(field) = self.scorer.fields.get(index) {
+                weight += field.weight(level) + field.adjustment(level, one, other);
+            }
+            weight + later.next().copied().unwrap_or(0.0) >= floor
+        });
+        (weight >= floor).then_some(weight)
+    }
 }
 
 #[derive(Debug)]
@@ -73,52 +97,55 @@ impl<'a> Scorer<'a> {
             terms: field.terms.as_ref(),
         };
         let fields: Vec<Weights<'a>> = model.fields().iter().zip(&parameters.fields).map(weights).collect();
-        let mut most: Vec<f64> = Vec::with_capacity(fields.len() + 1);
-        let mut sum = 0.0;
-        most.push(sum);
-        for field in fields.iter().rev() {
-            sum += field.most();
-            most.push(sum);
-        }
-        most.reverse();
-        Self { model, fields, prior: (parameters.prior / (1.0 - parameters.prior)).log2(), most }
+        Self { model, fields, prior: (parameters.prior / (1.0 - parameters.prior)).log2() }
     }
 
     /// The score with its reasons.
     #[must_use]
     pub fn explain(&self, left: &Record, right: &Record) -> Score {
-        let mut waterfall = Vec::with_capacity(self.fields.len());
+        let mut steps = Vec::with_capacity(self.fields.len());
         let mut weight = self.prior;
-        compare::compare(self.model, left, right, |index, level, one, other| {
+        compare::compare(self.model, &left.unpacked(), &right.unpacked(), |index, level, one, other| {
             if let Some((field, of)) = self.fields.get(index).zip(self.model.fields().get(index)) {
                 let (plain, terms) = (field.weight(level), field.adjustment(level, one, other));
                 weight += plain + terms;
-                waterfall.push(Step {
+                let step = Step {
                     field: of.name.clone(),
                     level: of.kind.levels().get(usize::from(level)).map_or("", |level| level.name),
                     comparable: level != MISSING,
                     weight: plain,
                     term_adjustment: terms,
-                });
+                };
+                steps.push((index, step));
             }
             true
         });
+        steps.sort_by_key(|(index, _)| *index);
+        let waterfall = steps.into_iter().map(|(_, step)| step).collect();
         Score { probability: probability(weight), weight, prior_weight: self.prior, waterfall }
     }
 
-    /// The weight alone, or nothing if it is below the floor: ends as soon as that is certain.
+    /// Ready to weigh one record against many others.
     #[must_use]
-    pub fn weight(&self, left: &Record, right: &Record, floor: f64) -> Option<f64> {
-        let mut weight = self.prior;
-        let mut certain = false;
-        compare::compare(self.model, left, right, |index, level, one, other| {
-            if let Some(field) = self.fields.get(index) {
-                weight += field.weight(level) + field.adjustment(level, one, other);
+    pub fn probe<'r>(&self, record: &'r Record) -> Probe<'_, 'a, 'r> {
+        let fields = record.unpacked();
+        let mut most = [0.0; MAX_FIELDS + 1];
+        let mut sum = 0.0;
+        for (place, index) in self.model.order().iter().enumerate().rev() {
+            let across = self.model.name_parts().is_some_and(|(given, family)| [given, family].contains(index));
+            let of = self.fields.get(*index).zip(fields.get(*index));
+            sum += of.map_or(0.0, |(field, values)| field.most(*values, across));
+            if let Some(slot) = most.get_mut(place) {
+                *slot = sum;
             }
-            certain = weight + self.most.get(index + 1).copied().unwrap_or(0.0) < floor;
-            !certain
-        });
-        (!certain && weight >= floor).then_some(weight)
+        }
+        Probe { scorer: self, fields, most }
+    }
+
+    /// The weight of one pair alone.
+    #[must_use]
+    pub fn weight(&self, left: &Record, right: &Record) -> f64 {
+        self.probe(left).weight(right, f64::NEG_INFINITY).unwrap_or(f64::NEG_INFINITY)
     }
 
     /// What the frequencies of values that are the same add, without the average.
@@ -151,12 +178,20 @@ impl Weights<'_> {
         -agreed.max(least).log2()
     }
 
-    fn most(&self) -> f64 {
-        let levels = self.levels.iter().copied().fold(0.0, f64::max);
-        let Some(terms) = self.terms else { return levels };
-        let rarest = terms.frequent.values().copied().fold(terms.rare, f32::min);
-        let rarest = if self.many { MANY_LEAST } else { f64::from(rarest) };
-        levels.max(self.weight(EXACT) + (self.u_exact / rarest).log2())
+    /// The most that these values can add, whatever they are compared with.
+    fn most(&self, values: Values<'_>, across: bool) -> f64 {
+        if values.is_empty() && !across {
+            return 0.0;
+        }
+        let rarest = values.map(|value| self.rarity(EXACT, value, value)).fold(0.0, f64::max);
+        let same = if self.terms.is_some() { self.u_exact.log2() + rarest } else { 0.0 };
+        let exact = self.weight(EXACT) + same;
+        self.levels
+            .iter()
+            .enumerate()
+            .filter(|(level, _)| *level != usize::from(EXACT))
+            .map(|(_, weight)| *weight)
+            .fold(exact.max(0.0), f64::max)
     }
 }
 

@@ -12,7 +12,7 @@ use super::{
     Kind, Model, Record,
     kind::{MISSING, part},
     model::MAX_FIELDS,
-    record::{Value, Values},
+    record::{Fields, Value, Values},
 };
 
 /// The level of each field, in the model's order.
@@ -54,21 +54,25 @@ pub(super) fn best<'a>(kind: Kind, left: Values<'a>, right: Values<'a>) -> (u8, 
     found
 }
 
-/// The level of every field, and for each field the values that agreed best.
+/// The level of every field in the order of the model's efforts, and for each the values that agreed best, until
+/// enough was seen.
 pub(super) fn compare<'a>(
     model: &Model,
-    left: &'a Record,
-    right: &'a Record,
+    left: &Fields<'a>,
+    right: &Fields<'a>,
     mut seen: impl FnMut(usize, u8, Value<'a>, Value<'a>) -> bool,
 ) {
-    let swapped = model.name_parts().map(|parts| (parts, names(parts, left, right)));
-    for (index, ((field, one), other)) in model.fields().iter().zip(left.fields()).zip(right.fields()).enumerate() {
-        let (level, one, other) = match &swapped {
-            Some(((given, _), (found, _))) if *given == index => *found,
-            Some(((_, family), (_, found))) if *family == index => *found,
-            _ => best(field.kind, one, other),
+    let mut parts = None;
+    for index in model.order() {
+        let Some(((field, one), other)) = model.fields().get(*index).zip(left.get(*index)).zip(right.get(*index)) else { return };
+        let (level, one, other) = match model.name_parts().filter(|(given, family)| [given, family].contains(&index)) {
+            Some(names @ (given, _)) => {
+                let (found_given, found_family) = *parts.get_or_insert_with(|| self::names(names, left, right));
+                if given == *index { found_given } else { found_family }
+            }
+            None => best(field.kind, *one, *other),
         };
-        if !seen(index, level, one, other) {
+        if !seen(*index, level, one, other) {
             return;
         }
     }
@@ -77,8 +81,9 @@ pub(super) fn compare<'a>(
 type Found<'a> = (u8, Value<'a>, Value<'a>);
 
 /// Given and family name, straight or across, whichever agrees better.
-fn names<'a>((given, family): (usize, usize), left: &'a Record, right: &'a Record) -> (Found<'a>, Found<'a>) {
-    let of = |record: &'a Record| (record.values(given), record.values(family));
+fn names<'a>((given, family): (usize, usize), left: &Fields<'a>, right: &Fields<'a>) -> (Found<'a>, Found<'a>) {
+    let of =
+        |fields: &Fields<'a>| (fields.get(given).copied().unwrap_or_default(), fields.get(family).copied().unwrap_or_default());
     let (one, other) = (of(left), of(right));
     // What agrees across counts for one of the two fields: for the same one both ways.
     let ((left_given, left_family), (right_given, right_family)) = if one <= other { (one, other) } else { (other, one) };
@@ -106,7 +111,7 @@ fn names<'a>((given, family): (usize, usize), left: &'a Record, right: &'a Recor
 /// The level of every field.
 pub(super) fn levels(model: &Model, left: &Record, right: &Record) -> Levels {
     let mut levels = [MISSING; MAX_FIELDS];
-    compare(model, left, right, |index, level, _, _| {
+    compare(model, &left.unpacked(), &right.unpacked(), |index, level, _, _| {
         if let Some(slot) = levels.get_mut(index) {
             *slot = level;
         }
