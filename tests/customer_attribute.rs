@@ -15,6 +15,7 @@ both_databases!(
     definitions_keep_their_rules,
     values_are_checked_and_kept_in_the_history,
     sensitive_values_need_right_and_purpose,
+    guesses_leave_a_trace,
     customers_see_what_is_public
 );
 
@@ -145,6 +146,48 @@ async fn sensitive_values_need_right_and_purpose(app: App) {
     let last = &manager.get(&log).await.expect(200)["items"][0];
     assert_eq!((&last["resource"], &last["fields"]), (&json!("customer_history"), &json!(["custom.illness"])));
     assert_eq!(manager.get(&log).await.expect(200)["items"].as_array().unwrap().len(), 3);
+}
+
+/// Whoever is not shown a value cannot find it out by setting it: every word about it makes a new version and an entry.
+async fn guesses_leave_a_trace(app: App) {
+    let steward = app.role("data_steward");
+    let ids = branches(&app.role("administrator")).await;
+    define(&steward, "pep", "boolean", json!({ "field_class": "sensitive" })).await;
+    define(&steward, "pet", "boolean", json!({})).await;
+    let li = person(&steward, "Li", Some(&ids["SH"])).await;
+    let (at, whole) = (path(&li, "/attributes"), path(&li, ""));
+    let mut version = 1;
+    for (value, entries) in
+        [(json!(null), 2), (json!("true"), 3), (json!("true"), 4), (json!("false"), 5), (json!(null), 6), (json!(null), 7)]
+    {
+        let told = steward.patch(&at, version, json!({ "pep": value })).await.expect(200);
+        version += 1;
+        assert_eq!((&told["version"], &told["items"]), (&json!(version), &json!([])), "{value}");
+        let past = steward.get(&path(&li, "/history?field=custom.pep")).await.expect(200);
+        assert_eq!(past["items"].as_array().unwrap().len(), entries, "{value}");
+        assert!(past["items"].as_array().unwrap().iter().all(|entry| entry["value"].is_null()));
+    }
+    // So it is with the sensitive fields of the profile and the ratings.
+    for field in ["income_band", "income_band", "dependants", "dependants"] {
+        let value = if field == "dependants" { json!(2) } else { json!("high") };
+        let told = steward.patch(&whole, version, json!({ "personal": { field: value } })).await.expect(200);
+        version += 1;
+        assert_eq!(told["version"], version, "{field}");
+    }
+    for field in ["credit_rating", "credit_rating", "rated_on", "rated_on"] {
+        let value = if field == "rated_on" { json!("2026-01-01") } else { json!("A") };
+        let told = steward.patch(&whole, version, json!({ field: value })).await.expect(200);
+        version += 1;
+        assert_eq!(told["version"], version, "{field}");
+    }
+    let past = steward.get(&path(&li, "/history?field=income_band")).await.expect(200);
+    assert_eq!(past["items"].as_array().unwrap().len(), 3);
+    // Whoever sees a value is told that it stays; and what everybody sees stays without a trace.
+    let purposeful = app.role_at("branch_manager", "SH").with("X-Purpose", "care");
+    let shown =
+        purposeful.patch(&whole, version, json!({ "personal": { "income_band": "high" }, "rated_on": "2026-01-01" })).await;
+    assert_eq!(shown.expect(200)["version"], version);
+    assert_eq!(steward.patch(&at, version, json!({ "pet": null })).await.expect(200)["version"], version);
 }
 
 async fn customers_see_what_is_public(app: App) {

@@ -118,6 +118,14 @@ pub(crate) fn changes(before: &Map<String, Value>, after: &Map<String, Value>) -
     changes
 }
 
+/// Those of these fields whose value stays, as changes to the same value.
+pub(crate) fn confirmed(before: &Map<String, Value>, after: &Map<String, Value>, fields: &[&str]) -> Vec<Change> {
+    let stays = |field: &&str| after.get(*field).filter(|value| before.get(*field) == Some(*value)).cloned();
+    let confirm =
+        |field: &&str| stays(field).map(|value| Change { field: (*field).to_owned(), before: value.clone(), after: value });
+    fields.iter().filter_map(confirm).collect()
+}
+
 /// Keeps the changes of one customer: ends what was believed, begins what is.
 pub(crate) fn keep(tx: &mut Tx<'_>, customer: &CustomerRow, changes: &[Change], testimony: &Testimony<'_>) -> Result<()> {
     let open = open_beliefs(tx, customer.id)?;

@@ -94,6 +94,25 @@ pub struct CustomerPatch {
     pub organisation: Option<OrganisationProfilePatch>,
 }
 
+/// Names of those of these fields of a patch that it says something about.
+macro_rules! said_of {
+    ($patch:expr; $($field:ident),+ $(,)?) => {
+        [$(($patch.$field.is_some(), stringify!($field))),+].into_iter().filter_map(|(said, field)| said.then_some(field))
+    };
+}
+
+impl CustomerPatch {
+    /// The fields of the class `sensitive` about which it says something.
+    fn sensitive_fields(&self) -> Vec<&'static str> {
+        let ratings = said_of!(self; credit_rating, market_rating, operational_rating, rated_on);
+        let personal = self.personal.as_ref().map(|patch| {
+            said_of!(patch; marital_status, dependants, income_band, assets_band, hobbies, habits, financial_need,
+                investment_preference, risk_tolerance, financial_situation)
+        });
+        ratings.chain(personal.into_iter().flatten()).collect()
+    }
+}
+
 /// Changes a customer that still has the version the caller saw. Every changed value is kept in the history.
 ///
 /// # Errors
@@ -107,7 +126,8 @@ pub fn update(tx: &mut Tx<'_>, actor: &Actor, id: CustomerId, version: i64, patc
         create::check_home(tx, &actor.allow(Action::CustomerWrite)?, branch)?;
     }
     let testimony = Testimony { source: None, observed_at: tx.now, confidence: BasisPoints::WHOLE, recorded_by: &actor.subject };
-    let row = Whole::load(tx, row)?.change(tx, actor, patch, &testimony)?;
+    let unseen = if present::shows_sensitive(actor) { Vec::new() } else { patch.sensitive_fields() };
+    let row = Whole::load(tx, row)?.change(tx, actor, patch, &testimony, &unseen)?;
     present::disclose_row(tx, actor, row)
 }
 
@@ -144,7 +164,7 @@ pub(crate) fn merge_record(
     identity::add_unknown(tx, id, new.identities, &source.code)?;
     contact_point::add_unknown(tx, id, new.contact_points)?;
     let patch = patch_of(whole.row.kind, taken)?;
-    whole.change(tx, actor, patch, &testimony)?;
+    whole.change(tx, actor, patch, &testimony, &[])?;
     Ok(())
 }
 
@@ -225,15 +245,26 @@ impl Whole {
         history::values(&self.row, self.personal.as_ref(), self.organisation.as_ref())
     }
 
-    /// Applies a patch, checks the whole, writes it and keeps the changes. Nothing changed, nothing written.
-    fn change(mut self, tx: &mut Tx<'_>, actor: &Actor, patch: CustomerPatch, testimony: &Testimony<'_>) -> Result<CustomerRow> {
+    /// Applies a patch, checks the whole, writes it and keeps the changes. Nothing changed, nothing written; but fields that
+    /// the actor does not see count as changed by every word about them: a version that stays would tell that a value was
+    /// guessed.
+    fn change(
+        mut self,
+        tx: &mut Tx<'_>,
+        actor: &Actor,
+        patch: CustomerPatch,
+        testimony: &Testimony<'_>,
+        unseen: &[&str],
+    ) -> Result<CustomerRow> {
         let before = self.values()?;
-        let review_due_on = self.row.review_due_on;
+        let days = (self.row.review_due_on, self.row.rated_on);
         self.apply(patch, tx)?;
-        let changes = history::changes(&before, &self.values()?);
-        if changes.is_empty() && review_due_on == self.row.review_due_on {
+        let after = self.values()?;
+        let mut changes = history::changes(&before, &after);
+        if changes.is_empty() && unseen.is_empty() && days == (self.row.review_due_on, self.row.rated_on) {
             return Ok(self.row);
         }
+        changes.extend(history::confirmed(&before, &after, unseen));
         self.row.version += 1;
         self.row.updated_at = tx.now;
         self.write(tx)?;

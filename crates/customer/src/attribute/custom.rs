@@ -22,7 +22,8 @@ use super::definition::{AttributeDefinition, AttributeDefinitionId, AttributeTyp
 use crate::{
     CustomerId, CustomerRow,
     history::{self, Change, Testimony},
-    present, scope,
+    present::{self, Mask},
+    scope,
     value::{DataClass, LONGEST, shown_classes},
 };
 
@@ -122,6 +123,21 @@ pub(crate) fn of(
     customers: &[CustomerId],
     sensitive: bool,
 ) -> Result<HashMap<CustomerId, Vec<CustomAttribute>>> {
+    of_classes(conn, customers, shown_classes(actor, sensitive))
+}
+
+/// The custom attributes of one customer that a view shows: those that the actor may see, or those that customers see.
+pub(crate) fn shown_in_view(conn: &mut Conn, actor: &Actor, customer: CustomerId, mask: Mask) -> Result<Vec<CustomAttribute>> {
+    let mut classes = shown_classes(actor, mask.sensitive);
+    classes.retain(|class| !mask.itself || *class == DataClass::Public);
+    Ok(of_classes(conn, &[customer], classes)?.remove(&customer).unwrap_or_default())
+}
+
+fn of_classes(
+    conn: &mut Conn,
+    customers: &[CustomerId],
+    classes: Vec<DataClass>,
+) -> Result<HashMap<CustomerId, Vec<CustomAttribute>>> {
     let mut found: HashMap<CustomerId, Vec<CustomAttribute>> = HashMap::new();
     if customers.is_empty() {
         return Ok(found);
@@ -129,7 +145,7 @@ pub(crate) fn of(
     let rows: Vec<(Row, AttributeDefinition)> = custom_attributes::table
         .inner_join(attribute_definitions::table.on(attribute_definitions::id.eq(custom_attributes::attribute_definition_id)))
         .filter(custom_attributes::customer_id.eq_any(customers))
-        .filter(attribute_definitions::field_class.eq_any(shown_classes(actor, sensitive)))
+        .filter(attribute_definitions::field_class.eq_any(classes))
         .order(attribute_definitions::code)
         .select((Row::as_select(), AttributeDefinition::as_select()))
         .load(&mut conn.db)?;
@@ -217,7 +233,7 @@ pub fn update(
     if row.version != version {
         return Err(Error::PreconditionFailed { current: row.version });
     }
-    let changes = changes(tx, &row, patch)?;
+    let changes = changes(tx, actor, &row, patch)?;
     if !changes.is_empty() {
         write(tx, actor, &mut row, changes)?;
     }
@@ -227,7 +243,9 @@ pub fn update(
 /// What a patch changes: the definition, the row that has a value now, and the new value.
 type Planned = (AttributeDefinition, Option<Row>, Option<String>);
 
-fn changes(conn: &mut Conn, customer: &CustomerRow, patch: &CustomAttributesPatch) -> Result<Vec<Planned>> {
+/// The changes of a patch. What the actor is not shown counts as changed by every word about it: a version that stays would
+/// tell that the value was guessed.
+fn changes(conn: &mut Conn, actor: &Actor, customer: &CustomerRow, patch: &CustomAttributesPatch) -> Result<Vec<Planned>> {
     if patch.0.len() > MOST {
         return Err(Error::invalid("", "too_many", format!("A customer has at most {MOST} custom attributes.")));
     }
@@ -238,6 +256,7 @@ fn changes(conn: &mut Conn, customer: &CustomerRow, patch: &CustomAttributesPatc
     let held = custom_attributes::table.filter(custom_attributes::customer_id.eq(customer.id));
     let held: Vec<Row> = held.select(Row::as_select()).load(&mut conn.db)?;
     let mut held: HashMap<AttributeDefinitionId, Row> = held.into_iter().map(|row| (row.attribute_definition_id, row)).collect();
+    let shown = shown_classes(actor, present::shows_sensitive(actor));
     let (mut planned, mut faults) = (Vec::new(), Vec::new());
     for (code, value) in &patch.0 {
         let pointer = format!("/{}", code.replace('~', "~0").replace('/', "~1"));
@@ -249,7 +268,8 @@ fn changes(conn: &mut Conn, customer: &CustomerRow, patch: &CustomAttributesPatc
             Err(fault) => faults.push(fault),
             Ok(value) => {
                 let before = held.remove(&definition.id);
-                if before.as_ref().map(|row| &row.value) != value.as_ref() {
+                let hidden = !shown.contains(&definition.field_class);
+                if hidden || before.as_ref().map(|row| &row.value) != value.as_ref() {
                     planned.push((definition, before, value));
                 }
             }
