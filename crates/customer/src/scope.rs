@@ -1,11 +1,13 @@
 //! Which customers an actor sees, and the way in for everything that belongs to a customer.
 
+use std::collections::HashSet;
+
 use diesel::{
     BoolExpressionMethods, BoxableExpression, ExpressionMethods, NullableExpressionMethods, OptionalExtension, QueryDsl,
     QueryableByName, RunQueryDsl, SelectableHelper, sql_types::Bool,
 };
 use kehu_kernel::{
-    Action, Actor, AnyId, Conn, Error, Instant, Result, Tx,
+    Action, Actor, AnyId, Conn, Db, Error, Instant, Result, Tx,
     access::{ActorKind, Reach},
     event::NewEvent,
     schema::{assignments, branches, customers},
@@ -157,21 +159,29 @@ pub(crate) fn reached(conn: &mut Conn, reach: &Reach, ids: &[CustomerId]) -> Res
 /// The database's.
 pub fn merged_into(conn: &mut Conn, actor: &Actor, id: CustomerId) -> Result<Option<CustomerId>> {
     let Some(reach) = actor.reach(Action::CustomerRead) else { return Ok(None) };
-    let mut last = None;
-    let mut next: Option<CustomerId> = Some(id);
-    while let Some(id) = next {
-        let found: Option<Option<CustomerId>> =
-            customers::table.find(id).select(customers::merged_into).first(&mut conn.db).optional()?;
-        next = found.flatten();
-        last = next.or(last);
-    }
-    match last {
+    match survivor(conn, id)? {
         Some(survivor) => {
             let seen: i64 = customers::table.find(survivor).filter(visible_to(&reach)).count().get_result(&mut conn.db)?;
             Ok((seen > 0).then_some(survivor))
         }
         None => Ok(None),
     }
+}
+
+/// The customer into which a record was merged in the end, through others if need be; whoever may see it.
+///
+/// # Errors
+/// The database's.
+pub fn survivor(conn: &mut Conn, id: CustomerId) -> Result<Option<CustomerId>> {
+    let mut last = None;
+    let mut next = Some(id);
+    while let Some(id) = next {
+        let found: Option<Option<CustomerId>> =
+            customers::table.find(id).select(customers::merged_into).first(&mut conn.db).optional()?;
+        next = found.flatten();
+        last = next.or(last);
+    }
+    Ok(last)
 }
 
 /// The fault of a field that names a customer whom the actor does not see: unknown, or part of another by now.
@@ -226,6 +236,30 @@ pub fn lock_inside(tx: &mut Tx<'_>, actor: &Actor, action: Action, id: CustomerI
 pub(crate) fn hold(tx: &mut Tx<'_>, id: CustomerId) -> Result<()> {
     diesel::update(customers::table.find(id)).set(customers::version.eq(customers::version)).execute(&mut tx.db)?;
     Ok(())
+}
+
+/// Keeps customers from being merged, erased or otherwise changed until the end of the transaction, without hindering those
+/// who only want the same; those of them that are there. The rows are locked in the order of their ids.
+pub(crate) fn share_living(tx: &mut Tx<'_>, mut ids: Vec<CustomerId>) -> Result<HashSet<CustomerId>> {
+    ids.sort_unstable();
+    ids.dedup();
+    let mut living = HashSet::with_capacity(ids.len());
+    // A statement takes a limited number of parameters.
+    for some in ids.chunks(2_000) {
+        let there = customers::table
+            .filter(customers::id.eq_any(some))
+            .filter(customers::merged_into.is_null())
+            .filter(customers::erased_at.is_null())
+            .order(customers::id)
+            .select(customers::id);
+        let found: Vec<CustomerId> = match &mut tx.db {
+            // There is one writer.
+            Db::Sqlite(conn) => there.load(conn)?,
+            Db::Postgres(conn) => there.for_share().load(conn)?,
+        };
+        living.extend(found);
+    }
+    Ok(living)
 }
 
 /// Names the primary relationship manager (a row of staff), or nobody; for assignments, which have

@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use diesel::{ExpressionMethods, JoinOnDsl, OptionalExtension, QueryDsl, RunQueryDsl, SelectableHelper};
+use kehu_customer::{Customer, CustomerId, scope};
 use kehu_kernel::{
     Action, Actor, AnyId, Conn, Error, Result,
     access::{ActorKind, BranchPlace, Grants},
-    schema::{branches, staff, team_members, teams},
+    schema::{branches, customers, roles, staff, team_members, teams},
 };
 
 use crate::{
-    role::{self, CUSTOMER_SELF},
+    role::{self, CUSTOMER_SELF, Role},
     staff::{StaffRow, StaffStatus},
     team::TeamStatus,
 };
@@ -51,8 +52,10 @@ pub fn resolve(conn: &mut Conn, claims: &Claims) -> Result<Actor> {
             let branch = branch_of(conn, claims, None)?;
             Ok(Actor { branch, ..bare(conn, claims, kind, claims.roles.clone())? })
         }
-        ActorKind::Customer if claims.customer_id.is_some() => bare(conn, claims, kind, vec![CUSTOMER_SELF.to_owned()]),
-        ActorKind::Customer => Err(Error::Forbidden("The token of a customer has to name the customer.".into())),
+        ActorKind::Customer => {
+            let nobody = || Error::Forbidden("The token of a customer has to name the customer.".into());
+            itself(conn, claims, claims.customer_id.ok_or_else(nobody)?)
+        }
         ActorKind::System => Err(Error::Forbidden("No token acts as Kehu itself.".into())),
     }
 }
@@ -79,13 +82,36 @@ fn resolve_staff(conn: &mut Conn, claims: &Claims) -> Result<Actor> {
     Ok(Actor { staff_id, team_staff, branch, customer_id: None, ..bare(conn, claims, ActorKind::Staff, roles)? })
 }
 
+/// A customer. One whose record was merged into another is that one from then on, with the same token; whether it was, is
+/// asked together with the role.
+fn itself(conn: &mut Conn, claims: &Claims, id: AnyId) -> Result<Actor> {
+    let merged_into = customers::table.find(id.cast::<Customer>()).select(customers::merged_into).single_value();
+    let found: Option<(Role, Option<CustomerId>)> = roles::table
+        .filter(roles::code.eq(CUSTOMER_SELF))
+        .select((Role::as_select(), merged_into))
+        .first(&mut conn.db)
+        .optional()?;
+    let (role, next) = found.unzip();
+    let customer = match next.flatten() {
+        Some(next) => scope::survivor(conn, next)?.unwrap_or(next).cast(),
+        None => id,
+    };
+    let grants = role.map(|role| role::together(&[role])).unwrap_or_default();
+    let actor = granted(claims, ActorKind::Customer, vec![CUSTOMER_SELF.to_owned()], grants);
+    Ok(Actor { customer_id: Some(customer), ..actor })
+}
+
 /// The actor without a place in the bank.
 fn bare(conn: &mut Conn, claims: &Claims, kind: ActorKind, roles: Vec<String>) -> Result<Actor> {
-    let mut grants = role::grants_of(conn, &roles)?;
+    let grants = role::grants_of(conn, &roles)?;
+    Ok(granted(claims, kind, roles, grants))
+}
+
+fn granted(claims: &Claims, kind: ActorKind, roles: Vec<String>, mut grants: Grants) -> Actor {
     if let Some(scopes) = &claims.scopes {
         restrict(&mut grants, scopes);
     }
-    Ok(Actor {
+    Actor {
         subject: claims.subject.clone(),
         kind,
         roles,
@@ -93,7 +119,7 @@ fn bare(conn: &mut Conn, claims: &Claims, kind: ActorKind, roles: Vec<String>) -
         customer_id: claims.customer_id,
         purpose: claims.purpose.clone(),
         ..Actor::system()
-    })
+    }
 }
 
 fn restrict(grants: &mut Grants, scopes: &[String]) {

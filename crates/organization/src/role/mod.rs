@@ -235,12 +235,17 @@ fn keep_built_in(role: &Role, change: &RolePatch) -> Result<()> {
 /// The database's.
 pub fn grants_of(conn: &mut Conn, codes: &[String]) -> Result<Grants> {
     let held: Vec<Role> = roles::table.filter(roles::code.eq_any(codes)).select(Role::as_select()).load(&mut conn.db)?;
+    Ok(together(&held))
+}
+
+/// What roles grant together.
+pub(crate) fn together(roles: &[Role]) -> Grants {
     let mut grants = Grants::default();
-    for role in held {
+    for role in roles {
         role.grants.0.iter().for_each(|grant| grants.add(grant.action, grant.depth));
         role.field_classes.0.iter().for_each(|class| grants.add_class(*class));
     }
-    Ok(grants)
+    grants
 }
 
 /// Checks that these roles exist and that the actor may give them to somebody: whoever manages the staff of
