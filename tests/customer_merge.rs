@@ -103,7 +103,7 @@ fn dump(store: &Store) -> BTreeMap<String, Vec<String>> {
     }
     let sqlite = store.backend() == Backend::Sqlite;
     let stamp = |table: &str, column: &str| {
-        (table == "customers" && (column == "version" || column == "updated_at"))
+        ((table == "customers" || table == "match_candidates") && (column == "version" || column == "updated_at"))
             || (table.ends_with("_profiles") && column == "updated_at")
     };
     let mut all = BTreeMap::new();
@@ -348,7 +348,7 @@ fn pair(app: &App, one: CustomerId, other: CustomerId, state: &'static str) -> A
                 match_candidates::reasons.eq(Json(json!([]))),
                 match_candidates::facts_hash.eq(vec![1_u8]),
                 match_candidates::parameters_version.eq(1_i64),
-                match_candidates::source.eq("batch"),
+                match_candidates::source.eq("run"),
                 match_candidates::state.eq(state),
                 match_candidates::created_at.eq(now),
                 match_candidates::updated_at.eq(now),
@@ -927,7 +927,7 @@ async fn pairs_of_the_queue_go_along(app: App) {
         let columns = (match_candidates::left_id, match_candidates::right_id, match_candidates::state);
         app.store.read_blocking(|conn| Ok(of.select(columns).first(&mut conn.db)?)).unwrap()
     };
-    assert_eq!((look(one).2, look(both_know.0).2, look(both_know.1).2), ("merged".into(), "open".into(), "merged".into()));
+    assert_eq!((look(one).2, look(both_know.0).2, look(both_know.1).2), ("merged".into(), "open".into(), "closed".into()));
     assert_eq!(look(goes_along), (survivor.min(fourth), survivor.max(fourth), "rejected".into()));
     revert(&admin, &made).await;
     assert_same(&before, &dump(&app.store));

@@ -12,7 +12,8 @@ use kehu_kernel::{
 use serde_json::json;
 
 use super::{
-    fields, pairs,
+    fields,
+    pairs::Pairs,
     plan::{self, Candidate},
     record::{AbsorbedRecord, Member, Merge, MergeId, MergeRequest, MergeRow, MergeState, Plan, show},
     rows::{self, Way},
@@ -164,18 +165,20 @@ fn carry_out(
     diesel::insert_into(merges::table).values(&row).execute(&mut tx.db)?;
     let members: Vec<Member> = absorbed.iter().map(|member| Member { merge_id: id, customer_id: member.id }).collect();
     bulk_insert!(tx, merge_members::table, members)?;
+    let mut all: Vec<CustomerId> = absorbed.iter().map(|member| member.id).collect();
+    all.push(survivor.id);
+    let mut pairs = Pairs::of(tx, &all)?;
     for member in absorbed {
         let way = Way { merge: id, survivor: survivor.id, absorbed: member.id, today: tx.now.date() };
         rows::carry(tx, registry, way)?;
-        pairs::carry(tx, way)?;
+        pairs.carry(tx, way)?;
         retire(tx, way)?;
     }
     row.plan.0.status = stage::take(tx, actor, survivor, absorbed, &request.reason)?;
     let standing = scope::within(tx, &Reach::All, survivor.id)?;
     fields::take(tx, actor, &standing, &row.plan.0.fields)?;
-    let mut all: Vec<CustomerId> = absorbed.iter().map(|member| member.id).collect();
-    all.push(survivor.id);
     settle(tx, &all)?;
+    pairs.settle(tx, id, survivor.id)?;
     row.moved = Json(rows::report(tx, registry, id, survivor.id)?);
     diesel::update(merges::table.find(id)).set((merges::plan.eq(&row.plan), merges::moved.eq(&row.moved))).execute(&mut tx.db)?;
     let absorbed_ids: Vec<CustomerId> = absorbed.iter().map(|member| member.id).collect();

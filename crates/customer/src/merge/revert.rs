@@ -40,7 +40,7 @@ pub fn revert(tx: &mut Tx<'_>, actor: &Actor, registry: Registry, id: MergeId, v
         .set(customers::merged_into.eq(None::<CustomerId>))
         .execute(&mut tx.db)?;
     restore::restore(tx, registry, &row, &mut kept)?;
-    pairs::restore(tx, id)?;
+    pairs::restore(tx, actor, id, row.survivor_id)?;
     let survivor = present(tx, row.survivor_id)?;
     stage::restore(tx, &survivor, &row, &mut kept)?;
     let survivor = present(tx, row.survivor_id)?;

@@ -32,7 +32,7 @@ text_enum! {
         Merged = "merged",
         /// The two are different customers; not proposed again unless what was compared changes.
         Rejected = "rejected",
-        /// One of the two was merged into a third one, or erased.
+        /// One of the two was merged into a third one, or erased; or the two are no longer alike.
         Closed = "closed",
     }
 }

@@ -16,7 +16,7 @@ use super::{
     band::{MatchBand, MatchReason},
     candidate::{MatchCandidateId, MatchSource, MatchState, Pair},
 };
-use crate::CustomerId;
+use crate::{CustomerId, scope};
 
 /// A pair that was found.
 #[derive(Clone, Debug)]
@@ -51,13 +51,17 @@ impl std::ops::AddAssign for Proposed {
     }
 }
 
-/// Puts pairs into the queue. A pair that was decided stays so, until what was compared of it has changed. The events
-/// name no customer: a pair belongs to both, and who reaches only one of them learns nothing of it.
+/// Puts pairs into the queue. A pair that was decided stays so, until what was compared of it has changed; a pair of which
+/// one customer is gone by now is left out. The events name no customer: a pair belongs to both, and who reaches only one
+/// of them learns nothing of it.
 pub(crate) fn propose(tx: &mut Tx<'_>, actor: &Actor, source: MatchSource, proposals: Vec<Proposal>) -> Result<Proposed> {
     let mut done = Proposed::default();
     let mut proposals: Vec<Proposal> = proposals.into_iter().map(Proposal::in_order).collect();
     proposals.sort_unstable_by_key(|proposal| (proposal.one, proposal.other));
     proposals.dedup_by_key(|proposal| (proposal.one, proposal.other));
+    // Merges and decisions wait: what is read of a pair stays true until it is written.
+    let living = scope::share_living(tx, proposals.iter().flat_map(|proposal| [proposal.one, proposal.other]).collect())?;
+    proposals.retain(|proposal| living.contains(&proposal.one) && living.contains(&proposal.other));
     for some in proposals.chunks(1_000) {
         let known = known(tx, some)?;
         for proposal in some {
@@ -132,7 +136,9 @@ fn renew(tx: &mut Tx<'_>, actor: &Actor, pair: &Pair, found: &Proposal, done: &m
         done.unchanged += 1;
         return Ok(());
     }
-    diesel::update(match_candidates::table.find(pair.id))
+    // Only as it was read: nobody's decision is written over.
+    let as_read = match_candidates::table.find(pair.id).filter(match_candidates::version.eq(pair.version));
+    let written = diesel::update(as_read)
         .set((
             match_candidates::score_bp.eq(found.score),
             match_candidates::band.eq(MatchBand::of(found.score)),
@@ -144,6 +150,10 @@ fn renew(tx: &mut Tx<'_>, actor: &Actor, pair: &Pair, found: &Proposal, done: &m
             match_candidates::version.eq(match_candidates::version + 1),
         ))
         .execute(&mut tx.db)?;
+    if written == 0 {
+        done.unchanged += 1;
+        return Ok(());
+    }
     if open {
         done.updated += 1;
         return Ok(());

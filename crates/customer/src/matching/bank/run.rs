@@ -15,7 +15,7 @@ use kehu_kernel::{
     Action, Actor, BasisPoints, Error, Instant, Result, Store, Tx,
     event::NewEvent,
     job::{self, Handler, Job, JobState, Lease},
-    schema::{customers, jobs},
+    schema::jobs,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -210,11 +210,8 @@ impl Run<'_> {
             let (actor, lease) = (self.actor.clone(), self.lease.clone());
             let (done, total) = (self.done + count(share), self.total);
             let proposed = self.store.write_blocking(move |tx| {
-                let living = living(tx, &proposals)?;
-                let both = |found: &&Proposal| living.contains(&found.one) && living.contains(&found.other);
-                let some = proposals.iter().filter(both).cloned().collect();
                 lease.progress(tx, done, Some(total))?;
-                queue::propose(tx, &actor, MatchSource::Run, some)
+                queue::propose(tx, &actor, MatchSource::Run, proposals.clone())
             })?;
             counts.proposed += proposed;
             self.done = done;
@@ -297,18 +294,6 @@ impl Run<'_> {
         })?;
         Ok(result)
     }
-}
-
-/// Those customers of proposals that are still there.
-fn living(tx: &mut Tx<'_>, proposals: &[Proposal]) -> Result<HashSet<CustomerId>> {
-    let ids: Vec<CustomerId> = proposals.iter().flat_map(|found| [found.one, found.other]).collect();
-    let living: Vec<CustomerId> = customers::table
-        .filter(customers::id.eq_any(ids))
-        .filter(customers::merged_into.is_null())
-        .filter(customers::erased_at.is_null())
-        .select(customers::id)
-        .load(&mut tx.db)?;
-    Ok(living.into_iter().collect())
 }
 
 fn count(number: usize) -> i64 {
