@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use diesel::{ExpressionMethods, QueryDsl, Queryable, RunQueryDsl, Selectable, SelectableHelper};
 use kehu_kernel::{
-    Action, Actor, Conn, Error, Id, Instant, Page, PageParams, Result, Tx, access::ActorKind, event::NewEvent, schema::consents,
-    store::MultiBackend, text_enum,
+    Action, Actor, Conn, Error, Id, Instant, Page, PageParams, Result, Tx, access::ActorKind, event::NewEvent, page::counted,
+    schema::consents, store::MultiBackend, text_enum,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -225,15 +225,11 @@ pub fn current(conn: &mut Conn, actor: &Actor, customer: CustomerId) -> Result<C
     Ok(CurrentConsents { customer_id: customer, items: derived(&events) })
 }
 
-/// What a view shows: what holds now, with its count.
-///
-/// # Errors
-/// As [`current`].
-pub fn shown_in_view(conn: &mut Conn, actor: &Actor, customer: CustomerId, limit: i64) -> Result<(Vec<CurrentConsent>, i64)> {
-    let mut items = current(conn, actor, customer)?.items;
+/// What a view shows: what holds now, with its count. The caller has checked that the actor may read the customer.
+pub(crate) fn shown_in_view(conn: &mut Conn, customer: CustomerId, limit: i64) -> Result<(Vec<CurrentConsent>, i64)> {
+    let items = derived(&events(conn, customer)?);
     let count = i64::try_from(items.len()).map_err(Error::internal)?;
-    items.truncate(usize::try_from(limit).map_err(Error::internal)?);
-    Ok((items, count))
+    counted(items, limit, || Ok(count))
 }
 
 /// Whether a customer allows this use of its data on this channel now. Silence is no consent. For other crates, which have

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use diesel::{BoolExpressionMethods, ExpressionMethods, NullableExpressionMethods, QueryDsl, RunQueryDsl, SelectableHelper};
 use kehu_kernel::{
     Action, Actor, Conn, Date, Page, PageParams, Result,
+    page::counted,
     schema::{contact_persons, employments},
     store::MultiBackend,
 };
@@ -16,7 +17,7 @@ use super::{
     person::{ContactPerson, ContactPersonId},
     sight,
 };
-use crate::{CustomerId, CustomerRow, scope};
+use crate::{CustomerId, CustomerKind, CustomerRow, scope};
 
 /// Filters of the list of contact persons.
 #[derive(Clone, Debug, Default, Deserialize, IntoParams)]
@@ -104,21 +105,25 @@ pub fn of_customer(
 }
 
 /// What a view shows: who works for the customer today, the latest record first, without sensitive fields; and how many do.
-///
-/// # Errors
-/// [`kehu_kernel::Error::Forbidden`] for customers; [`kehu_kernel::Error::NotFound`] when the customer is out of sight.
-pub fn shown_in_view(
+/// The caller has checked that the actor may read the customer, and sees what the bank keeps for itself.
+pub(crate) fn shown_in_view(
     conn: &mut Conn,
     actor: &Actor,
-    customer: CustomerId,
+    employer: &CustomerRow,
     limit: i64,
 ) -> Result<(Vec<CustomerContactPerson>, i64)> {
-    let employer = scope::require_inside(conn, actor, Action::CustomerRead, customer)?;
+    // Nobody works for a person.
+    if employer.kind == CustomerKind::Personal {
+        return Ok((Vec::new(), 0));
+    }
     let filter = CustomerContactPersonFilter { as_of: Some(conn.now.date()), decision_role: None };
-    let count = matching(customer, &filter).count().get_result(&mut conn.db)?;
-    let latest = matching(customer, &filter).order(employments::id.desc()).limit(limit);
+    let latest = matching(employer.id, &filter).order(employments::id.desc()).limit(limit.saturating_add(1));
     let rows: Vec<Row> = latest.select(Row::as_select()).load(&mut conn.db)?;
-    Ok((with_persons(conn, actor, &employer, rows)?, count))
+    let (rows, count) = counted(rows, limit, || Ok(matching(employer.id, &filter).count().get_result(&mut conn.db)?))?;
+    if rows.is_empty() {
+        return Ok((Vec::new(), count));
+    }
+    Ok((with_persons(conn, actor, employer, rows)?, count))
 }
 
 fn matching<'a>(customer: CustomerId, filter: &CustomerContactPersonFilter) -> employments::BoxedQuery<'a, MultiBackend> {

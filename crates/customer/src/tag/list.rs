@@ -8,6 +8,7 @@ use diesel::{
 use kehu_kernel::{
     Action, Actor, AnyId, Conn, Date, Error, Page, PageParams, Result, Tx,
     audit::{self, Access},
+    page::counted,
     schema::{customer_tags, tag_domains, tags},
     store::MultiBackend,
 };
@@ -76,17 +77,14 @@ pub fn disclose(
     Ok(page)
 }
 
-/// What a view shows: tags that hold today, the newest first, without sensitive ones; and how many there are.
-///
-/// # Errors
-/// [`Error::NotFound`] when the customer is out of sight; [`Error::Forbidden`] for customers.
-pub fn shown_in_view(conn: &mut Conn, actor: &Actor, customer: CustomerId, limit: i64) -> Result<(Vec<CustomerTag>, i64)> {
-    scope::require_inside(conn, actor, Action::CustomerRead, customer)?;
+/// What a view shows: tags that hold today, the newest first, without sensitive ones; and how many there are. The caller has
+/// checked that the actor may read the customer, and sees what the bank keeps for itself.
+pub(crate) fn shown_in_view(conn: &mut Conn, actor: &Actor, customer: CustomerId, limit: i64) -> Result<(Vec<CustomerTag>, i64)> {
     let filter = CustomerTagFilter { as_of: Some(conn.now.date()), ..CustomerTagFilter::default() };
     let classes = shown_classes(actor, false);
-    let count = matching(customer, &filter, &classes).count().get_result(&mut conn.db)?;
-    let newest = matching(customer, &filter, &classes).order(customer_tags::id.desc()).limit(limit);
-    let rows = newest.select(Row::as_select()).load(&mut conn.db)?;
+    let newest = matching(customer, &filter, &classes).order(customer_tags::id.desc()).limit(limit.saturating_add(1));
+    let rows: Vec<Row> = newest.select(Row::as_select()).load(&mut conn.db)?;
+    let (rows, count) = counted(rows, limit, || Ok(matching(customer, &filter, &classes).count().get_result(&mut conn.db)?))?;
     Ok((named(conn, rows)?, count))
 }
 
@@ -145,6 +143,9 @@ fn matching<'a>(
 
 /// Rows with the names of their tags, in the same order.
 fn named(conn: &mut Conn, rows: Vec<Row>) -> Result<Vec<CustomerTag>> {
+    if rows.is_empty() {
+        return Ok(Vec::new());
+    }
     let mut ids: Vec<TagId> = rows.iter().map(|row| row.tag_id).collect();
     ids.sort_unstable();
     ids.dedup();

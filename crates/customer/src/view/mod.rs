@@ -1,5 +1,5 @@
 //! The customer's own part of the view that a screen shows: profile, masked identities, contact points,
-//! relations in short.
+//! relations in short, tags, consents, contact persons.
 
 pub mod alert;
 pub mod section;
@@ -9,10 +9,11 @@ use diesel::{
     SelectableHelper, dsl::min,
 };
 use kehu_kernel::{
-    Actor, Conn, Date, Error, Instant, Result,
-    access::ActorKind,
+    Action, Actor, Conn, Date, Error, Instant, Result,
+    access::{ActorKind, Reach},
     page::counted,
-    schema::{attribute_history, contact_points, identities, legal_holds, match_candidates},
+    schema::{attribute_history, contact_points, customers, identities, legal_holds, match_candidates},
+    store::within,
     text_enum,
 };
 use serde::{Deserialize, Serialize};
@@ -20,11 +21,16 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::{
     Customer, CustomerId, CustomerRow,
+    attribute::custom,
+    consent::{self, CurrentConsent},
+    contact_person::{self, CustomerContactPerson},
     contact_point::ContactPoint,
     identity::Identity,
+    matching::bank::candidate::MatchState,
     present::{self, Mask},
     relation::{self, Relation},
     scope,
+    tag::{self, CustomerTag},
 };
 use alert::Circumstances;
 pub use alert::CustomerAlert;
@@ -98,6 +104,25 @@ pub struct CustomerProfileView {
     /// How many relations hold today; null in the customer's own perspective.
     #[schema(minimum = 0)]
     pub relation_count: Option<i64>,
+    /// Tags that hold today, the newest first, without sensitive ones; null in the customer's own perspective.
+    #[schema(max_items = 20)]
+    pub tags: Option<Vec<CustomerTag>>,
+    /// How many tags hold today, without sensitive ones; null in the customer's own perspective.
+    #[schema(minimum = 0)]
+    pub tag_count: Option<i64>,
+    /// What the customer has consented to, as it holds now, in the order of purposes and channels.
+    #[schema(max_items = 20)]
+    pub consents: Option<Vec<CurrentConsent>>,
+    /// About how many purposes and channels something was said.
+    #[schema(minimum = 0)]
+    pub consent_count: Option<i64>,
+    /// Who works for the company today, the latest record first, without personal parts and keys; empty for people, null in
+    /// the customer's own perspective.
+    #[schema(max_items = 20)]
+    pub contact_persons: Option<Vec<CustomerContactPerson>>,
+    /// How many people work for the company today; null in the customer's own perspective.
+    #[schema(minimum = 0)]
+    pub contact_person_count: Option<i64>,
 }
 
 /// The customer's own part of a view.
@@ -120,24 +145,22 @@ pub struct CustomerPart {
 /// The database's.
 pub fn of(conn: &mut Conn, actor: &Actor, row: CustomerRow, sections: &Sections, sensitive: bool) -> Result<CustomerPart> {
     let id = row.id;
-    let circumstances = circumstances(conn, &row, sections)?;
+    let itself = sections.for_customer(actor);
+    let circumstances = circumstances(conn, actor, &row, sections)?;
     let lineage = scope::lineage(conn, id)?;
-    let customer = present::whole(conn, row, Mask { sensitive, itself: sections.for_customer(actor) })?;
-    let (mut identities, mut identity_count) = (None, None);
-    if sections.shows(Section::Identities) {
-        let (mut shown, count) = documents(conn, id)?;
-        if sections.for_customer(actor) {
-            shown = shown.into_iter().map(Identity::for_customer).collect();
-        }
-        (identities, identity_count) = (Some(shown), Some(count));
-    }
+    let (identities, identity_count) = section(sections, Section::Identities, || documents(conn, id))?;
+    let identities: Option<Vec<Identity>> =
+        identities.map(|shown| if itself { shown.into_iter().map(Identity::for_customer).collect() } else { shown });
     let (shown, contact_point_count) = points(conn, id)?;
     let contact_points = shown.into_iter().map(|point| point.shown_to(actor)).collect();
-    let (mut relations, mut relation_count) = (None, None);
-    if sections.shows(Section::Relations) {
-        let (shown, count) = relation::in_short(conn, actor, id, SHOWN)?;
-        (relations, relation_count) = (Some(shown), Some(count));
-    }
+    let (relations, relation_count) = section(sections, Section::Relations, || relation::in_short(conn, actor, id, SHOWN))?;
+    let (tags, tag_count) = section(sections, Section::Tags, || tag::list::shown_in_view(conn, actor, id, SHOWN))?;
+    let (consents, consent_count) = section(sections, Section::Consents, || consent::shown_in_view(conn, id, SHOWN))?;
+    let (contact_persons, contact_person_count) =
+        section(sections, Section::ContactPersons, || contact_person::list::shown_in_view(conn, actor, &row, SHOWN))?;
+    let mask = Mask { sensitive, itself };
+    let attributes = custom::shown_in_view(conn, actor, id, mask)?;
+    let customer = Customer { attributes, ..present::whole(conn, row, mask)? };
     let alerts = alert::of(&customer, identities.as_deref(), &circumstances, conn.now.date());
     let profile = CustomerProfileView {
         customer,
@@ -147,8 +170,26 @@ pub fn of(conn: &mut Conn, actor: &Actor, row: CustomerRow, sections: &Sections,
         contact_point_count,
         relations,
         relation_count,
+        tags,
+        tag_count,
+        consents,
+        consent_count,
+        contact_persons,
+        contact_person_count,
     };
     Ok(CustomerPart { profile, alerts, lineage, open_duplicate_count: circumstances.duplicates.map(|(count, _)| count) })
+}
+
+/// The items of a section with their count, if the view shows it.
+fn section<T>(
+    sections: &Sections,
+    section: Section,
+    read: impl FnOnce() -> Result<(T, i64)>,
+) -> Result<(Option<T>, Option<i64>)> {
+    if !sections.shows(section) {
+        return Ok((None, None));
+    }
+    read().map(|(items, count)| (Some(items), Some(count)))
 }
 
 /// Identity documents that count, oldest record first, and how many there are.
@@ -177,29 +218,48 @@ fn points(conn: &mut Conn, id: CustomerId) -> Result<(Vec<ContactPoint>, i64)> {
 /// How many rows, and when the first of them came.
 type Tally = (Option<i64>, Option<Instant>);
 
-/// Facts that alerts are derived from, by one statement; customers are told of none of them.
-fn circumstances(conn: &mut Conn, row: &CustomerRow, sections: &Sections) -> Result<Circumstances> {
-    if sections.perspective == Perspective::Itself {
+/// Facts that alerts are derived from, as far as the caller is told of them; customers are told of none.
+fn circumstances(conn: &mut Conn, actor: &Actor, row: &CustomerRow, sections: &Sections) -> Result<Circumstances> {
+    if sections.for_customer(actor) {
         return Ok(Circumstances::default());
     }
-    let held = legal_holds::table
-        .filter(legal_holds::customer_id.eq(row.id))
+    let held_since = if sections.may(Action::PrivacyManage) { held_since(conn, row.id)? } else { None };
+    let duplicates = match actor.reach(Action::CustomerMatch) {
+        Some(reach) if sections.shows(Section::Duplicates) => Some(duplicates(conn, &reach, row.id)?),
+        _ => None,
+    };
+    let fraud_since = if row.fraud_flag { fraud_since(conn, row)? } else { None };
+    Ok(Circumstances { fraud_since, held_since, duplicates })
+}
+
+/// Since when a legal hold stands.
+fn held_since(conn: &mut Conn, id: CustomerId) -> Result<Option<Date>> {
+    let since: Option<Instant> = legal_holds::table
+        .filter(legal_holds::customer_id.eq(id))
         .filter(legal_holds::released_at.is_null())
-        .select(min(legal_holds::placed_at));
-    let open = || match_candidates::table.filter(match_candidates::state.eq("open"));
-    let left = || open().filter(match_candidates::left_id.eq(row.id));
-    let right = || open().filter(match_candidates::right_id.eq(row.id));
-    let first = |one: Option<Instant>, other: Option<Instant>| one.into_iter().chain(other).min().map(Instant::date);
-    let (held, left, right): (Option<Instant>, Tally, Tally) = diesel::select((
-        held.single_value(),
+        .select(min(legal_holds::placed_at))
+        .first(&mut conn.db)?;
+    Ok(since.map(Instant::date))
+}
+
+/// How many pairs of the customer wait for a decision now, and since when the first of them; as the work queue shows them:
+/// without those whose other customer is out of reach, and those that were put off.
+fn duplicates(conn: &mut Conn, reach: &Reach, id: CustomerId) -> Result<(i64, Option<Date>)> {
+    let today = conn.now.date();
+    let seen = || customers::table.filter(scope::visible_to(reach)).select(customers::id).into_boxed();
+    let open = || {
+        let due = match_candidates::postponed_until.is_null().or(match_candidates::postponed_until.assume_not_null().le(today));
+        match_candidates::table.filter(match_candidates::state.eq(MatchState::Open)).filter(due)
+    };
+    let left = || open().filter(match_candidates::left_id.eq(id)).filter(within(match_candidates::right_id, seen()));
+    let right = || open().filter(match_candidates::right_id.eq(id)).filter(within(match_candidates::left_id, seen()));
+    let (left, right): (Tally, Tally) = diesel::select((
         (left().count().single_value(), left().select(min(match_candidates::created_at)).single_value()),
         (right().count().single_value(), right().select(min(match_candidates::created_at)).single_value()),
     ))
     .get_result(&mut conn.db)?;
-    let pairs = (left.0.unwrap_or(0) + right.0.unwrap_or(0), first(left.1, right.1));
-    let fraud_since = if row.fraud_flag { fraud_since(conn, row)? } else { None };
-    let duplicates = sections.shows(Section::Duplicates).then_some(pairs);
-    Ok(Circumstances { fraud_since, held_since: held.map(Instant::date), duplicates })
+    let first = left.1.into_iter().chain(right.1).min().map(Instant::date);
+    Ok((left.0.unwrap_or(0).saturating_add(right.0.unwrap_or(0)), first))
 }
 
 /// Since when fraud is suspected: since that is believed, or since the record was made.

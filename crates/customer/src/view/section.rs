@@ -18,6 +18,12 @@ text_enum! {
         ContactPoints = "contact_points",
         /// Relations to other customers.
         Relations = "relations",
+        /// Tags.
+        Tags = "tags",
+        /// What the customer has consented to.
+        Consents = "consents",
+        /// Who speaks for a company.
+        ContactPersons = "contact_persons",
         /// What needs attention.
         Alerts = "alerts",
         /// Who looks after the customer.
@@ -54,6 +60,9 @@ pub const SECTIONS: &[(Section, Action, &[Perspective])] = &[
     (Section::Identities, Action::CustomerRead, NOT_MARKETING),
     (Section::ContactPoints, Action::CustomerRead, EVERYBODY),
     (Section::Relations, Action::CustomerRead, INSIDE),
+    (Section::Tags, Action::CustomerRead, INSIDE),
+    (Section::Consents, Action::CustomerRead, EVERYBODY),
+    (Section::ContactPersons, Action::CustomerRead, INSIDE),
     (Section::Alerts, Action::CustomerRead, EVERYBODY),
     (Section::Coverage, Action::AssignmentRead, INSIDE),
     (Section::MergedRecords, Action::CustomerRead, INSIDE),
@@ -65,6 +74,9 @@ pub const SECTIONS: &[(Section, Action, &[Perspective])] = &[
     (Section::StandingOrders, Action::AccountRead, NOT_MARKETING),
     (Section::Transactions, Action::AccountRead, NOT_MARKETING),
 ];
+
+/// The rights that single alerts take, which are no sections.
+const OF_ALERTS: [Action; 1] = [Action::PrivacyManage];
 
 /// The table as the document shows it, in Markdown.
 #[must_use]
@@ -94,7 +106,7 @@ impl Sections {
     pub fn of(conn: &mut Conn, actor: &Actor, id: CustomerId, perspective: Perspective) -> Result<Self> {
         let mut rights = BTreeMap::new();
         let of_sections = SECTIONS.iter().map(|(_, action, _)| *action);
-        for action in of_sections.chain(TOLD.iter().map(|telling| telling.needs)) {
+        for action in of_sections.chain(TOLD.iter().map(|telling| telling.needs)).chain(OF_ALERTS) {
             if let Entry::Vacant(right) = rights.entry(action) {
                 right.insert(scope::may(conn, actor, action, id)?);
             }
@@ -109,7 +121,8 @@ impl Sections {
         row.is_some_and(|(_, action, shown)| self.may(*action) && shown.contains(&self.perspective))
     }
 
-    /// Whether the caller may do this to the customer; of the rights that sections and entries of the timeline take.
+    /// Whether the caller may do this to the customer; of the rights that sections, alerts and entries of the
+    /// timeline take.
     #[must_use]
     pub fn may(&self, action: Action) -> bool {
         self.rights.get(&action).copied().unwrap_or(false)

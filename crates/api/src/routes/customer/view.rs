@@ -39,7 +39,7 @@ pub struct CustomerView {
     pub perspective: Perspective,
     /// The moment of the view.
     pub as_of: Instant,
-    /// Profile with age, masked identities, contact points, relations in short.
+    /// Profile with age, masked identities, contact points, relations in short, tags, consents, contact persons.
     pub profile: CustomerProfileView,
     /// What needs attention, the most urgent first. Customers are told of their documents and loans only.
     #[schema(max_items = 50)]
@@ -56,8 +56,8 @@ pub struct CustomerView {
     /// How many records were merged into this one; null in the customer's own perspective.
     #[schema(minimum = 0)]
     pub merged_record_count: Option<i64>,
-    /// How many records wait for the decision whether they are this customer, too; null in the marketing perspective and in
-    /// the customer's own, and without `customer.match`.
+    /// How many records within the caller's reach wait for the decision whether they are this customer, too, without those
+    /// that were put off; null in the marketing perspective and in the customer's own, and without `customer.match`.
     #[schema(minimum = 0)]
     pub open_duplicate_count: Option<i64>,
     /// The latest ten entries of the timeline, as `get_customer_timeline` pages through it; null in the marketing
@@ -99,7 +99,8 @@ pub struct CustomerView {
 /// Everything that one screen needs, in one call. The perspective and the caller's rights decide which sections are there;
 /// the others are null. Lists are bounded, each with its count, and all of the answer was true at one and the same moment.
 /// Sensitive fields of the profile are shown, and that recorded, as in `get_customer`. Customers get the perspective
-/// `self` and no other; staff who ask for it see what the customer sees.
+/// `self` and no other; staff who ask for it see what the customer sees. That data may not be erased for a legal reason is
+/// told to those who may manage that: `privacy.manage`.
 ///
 /// | section | right | teller | agent | rm | marketing | risk | self |
 /// |---|---|---|---|---|---|---|---|
@@ -107,6 +108,9 @@ pub struct CustomerView {
 /// | `identities` | `customer.read` | yes | yes | yes | - | yes | yes |
 /// | `contact_points` | `customer.read` | yes | yes | yes | yes | yes | yes |
 /// | `relations` | `customer.read` | yes | yes | yes | yes | yes | - |
+/// | `tags` | `customer.read` | yes | yes | yes | yes | yes | - |
+/// | `consents` | `customer.read` | yes | yes | yes | yes | yes | yes |
+/// | `contact_persons` | `customer.read` | yes | yes | yes | yes | yes | - |
 /// | `alerts` | `customer.read` | yes | yes | yes | yes | yes | yes |
 /// | `coverage` | `assignment.read` | yes | yes | yes | yes | yes | - |
 /// | `merged_record_count` | `customer.read` | yes | yes | yes | yes | yes | - |
@@ -127,7 +131,8 @@ async fn get_customer_view(
     query: Query<ViewQuery>,
 ) -> Answer<CustomerView> {
     let perspective = query.0.perspective_for(&caller)?;
-    let sensitive = present::shows_sensitive(&caller);
+    // Customers are shown nothing sensitive, so neither is who looks at what they see.
+    let sensitive = present::shows_sensitive(&caller) && perspective != Perspective::Itself;
     let actor = caller.0.clone();
     let view = store.snapshot(move |conn| compose(conn, &actor, id.0, perspective, sensitive)).await?;
     if sensitive {
