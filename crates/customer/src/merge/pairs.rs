@@ -249,9 +249,12 @@ fn touch(tx: &mut Tx<'_>, merge: MergeId) -> Result<()> {
     Ok(())
 }
 
+/// A note as it is read: its column, the pair, the version that it had, and the pair as it was.
+type Noted = (String, MatchCandidateId, Option<i64>, Option<Json<Before>>);
+
 /// Gives the pairs their sides and their state back; what was decided since stays decided.
 pub(super) fn restore(tx: &mut Tx<'_>, actor: &Actor, merge: MergeId, survivor: CustomerId) -> Result<()> {
-    let notes: Vec<(String, MatchCandidateId, Option<i64>, Option<Json<Before>>)> = merge_rows::table
+    let notes: Vec<Noted> = merge_rows::table
         .filter(merge_rows::merge_id.eq(merge))
         .filter(merge_rows::table_name.eq(TABLE))
         .order(merge_rows::row_id)
