@@ -98,7 +98,17 @@ fn dump(store: &Store) -> BTreeMap<String, Vec<String>> {
             tables.entry(table.clone()).or_default().push(column.to_owned());
         }
     }
-    for left_out in ["merges", "merge_members", "merge_rows", "events", "event_heads", "access_log", "idempotency_keys", "jobs"] {
+    for left_out in [
+        "merges",
+        "merge_members",
+        "merge_rows",
+        "events",
+        "event_heads",
+        "access_log",
+        "idempotency_keys",
+        "jobs",
+        "match_changes",
+    ] {
         assert!(tables.remove(left_out).is_some(), "{left_out}");
     }
     let sqlite = store.backend() == Backend::Sqlite;

@@ -3,12 +3,15 @@
 use std::collections::BTreeMap;
 
 use diesel::{ExpressionMethods, QueryDsl, RunQueryDsl};
-use kehu_customer::feed::{self, CustomerRecord};
+use kehu_customer::{
+    feed::{self, CustomerRecord},
+    matching::bank::changes,
+};
 use kehu_kernel::{
     Actor, AnyId,
     feed::Source,
     job::JobState,
-    schema::{customers, jobs, match_candidates, match_keys},
+    schema::{customers, jobs, match_candidates, match_changes, match_keys},
 };
 use serde_json::{Value, json};
 
@@ -23,7 +26,9 @@ both_databases!(
     a_second_run_changes_nothing,
     a_run_is_taken_over_and_cancelled,
     a_run_closes_what_is_no_longer_plausible,
-    keys_can_be_written_anew
+    keys_can_be_written_anew,
+    changes_are_matched_as_by_a_run,
+    a_storm_of_writes_makes_one_job
 );
 
 /// Numbers that look random and are the same in every run.
@@ -306,4 +311,112 @@ async fn keys_can_be_written_anew(app: App) {
     app.store.write_blocking(|tx| Ok(diesel::delete(match_keys::table).execute(&mut tx.db)?)).unwrap();
     run(&app, &steward, json!({ "rebuild_keys": true })).await;
     assert_eq!(keys(), written, "keys of new customers and keys that are read back are the same");
+}
+
+/// How many jobs that match changes there are.
+fn change_jobs(app: &App) -> i64 {
+    let of = jobs::table.filter(jobs::kind.eq(changes::JOB_KIND));
+    app.store.read_blocking(|conn| Ok(of.count().get_result(&mut conn.db)?)).unwrap()
+}
+
+fn marked(app: &App) -> i64 {
+    let of = match_changes::table.filter(match_changes::changes.gt(match_changes::matched));
+    app.store.read_blocking(|conn| Ok(of.count().get_result(&mut conn.db)?)).unwrap()
+}
+
+/// Names, birth dates, phones and documents change until people look like others, and others no more like anybody: the queue
+/// is then as a run leaves it.
+async fn changes_are_matched_as_by_a_run(app: App) {
+    base(&app, 160);
+    let steward = app.role("data_steward");
+    run(&app, &steward, json!({})).await;
+    let before = queue(&steward).await;
+    // The run has just compared them all.
+    app.store.write_blocking(|tx| Ok(diesel::delete(match_changes::table).execute(&mut tx.db)?)).unwrap();
+    let people = steward.get("/v1/customers?kind=personal&limit=60").await.expect(200)["items"].clone();
+    let people = people.as_array().unwrap();
+    for (number, two) in people.chunks(2).enumerate() {
+        let [model, other] = two else { continue };
+        let at = |rest: &str| format!("/v1/customers/{}{rest}", other["id"].as_str().unwrap());
+        let version = other["version"].as_i64().unwrap();
+        let profile = match number % 3 {
+            0 => json!({ "full_name": model["personal"]["full_name"], "birth_date": model["personal"]["birth_date"] }),
+            1 => json!({ "full_name": format!("Nobody {number}"), "birth_date": "1901-01-01" }),
+            _ => json!({ "birth_date": model["personal"]["birth_date"], "nationality": "DE" }),
+        };
+        steward.patch(&at(""), version, json!({ "personal": profile })).await.expect(200);
+        let points = format!("/v1/customers/{}/contact-points", model["id"].as_str().unwrap());
+        for point in steward.get(&points).await.expect(200)["items"].as_array().unwrap() {
+            if point["kind"] == "phone" && number % 2 == 0 {
+                let phone = json!({ "kind": "phone", "value": point["value"] });
+                let made = steward.post(&at("/contact-points"), phone).await;
+                assert!(matches!(made.status, 201 | 409), "{}", made.status);
+            }
+        }
+    }
+    assert_eq!(queue(&steward).await, before, "not in the request itself");
+    assert_eq!(marked(&app), 30);
+    changes::wake(&app.store).unwrap();
+    assert_eq!(change_jobs(&app), 1);
+    app.run_jobs();
+    assert_eq!(marked(&app), 0);
+    let found = queue(&steward).await;
+    assert!(found.keys().any(|pair| !before.contains_key(pair)) && before.keys().any(|pair| !found.contains_key(pair)));
+    let result = run(&app, &steward, json!({})).await;
+    assert_eq!(queue(&steward).await, found);
+    for count in ["created", "reopened", "updated", "closed"] {
+        assert_eq!(result["person"][count], 0, "{count}: {result}");
+    }
+}
+
+/// However often customers are written, one job is open at most, each is compared once, and a job that comes twice changes
+/// nothing.
+async fn a_storm_of_writes_makes_one_job(app: App) {
+    let steward = app.role("data_steward");
+    let new = |name: &str| json!({ "kind": "personal", "personal": { "full_name": name, "birth_date": "1990-03-07" } });
+    let one = steward.post("/v1/customers", new("李娜")).await.expect(201);
+    let other = steward.post("/v1/customers", new("欧阳修")).await.expect(201);
+    let at = format!("/v1/customers/{}", other["id"].as_str().unwrap());
+    for version in 1..=10 {
+        let name = if version == 10 { "李娜".to_owned() } else { format!("欧阳修{version}") };
+        steward.patch(&at, version, json!({ "personal": { "full_name": name } })).await.expect(200);
+        changes::wake(&app.store).unwrap();
+    }
+    assert_eq!((marked(&app), change_jobs(&app)), (1, 1));
+    app.run_jobs();
+    let pairs = steward.get("/v1/match-candidates").await.expect(200)["items"].clone();
+    let pair = format!("/v1/match-candidates/{}", pairs[0]["id"].as_str().unwrap());
+    assert_eq!(
+        (pairs.as_array().unwrap().len(), &pairs[0]["left"]["id"], &pairs[0]["source"]),
+        (1, &one["id"], &json!("change"))
+    );
+    // Soon again is not at once.
+    steward.patch(&at, 11, json!({ "tier": "gold" })).await.expect(200);
+    changes::wake(&app.store).unwrap();
+    app.run_jobs();
+    assert_eq!((marked(&app), change_jobs(&app)), (1, 1));
+    let again = |app: &App| {
+        app.store
+            .write_blocking(|tx| {
+                let long_ago = tx.now.minus(std::time::Duration::from_secs(60));
+                Ok(diesel::update(jobs::table).set(jobs::created_at.eq(long_ago)).execute(&mut tx.db)?)
+            })
+            .unwrap();
+        changes::wake(&app.store).unwrap();
+        app.run_jobs();
+    };
+    again(&app);
+    assert_eq!((marked(&app), change_jobs(&app)), (0, 1), "the one before has given way");
+    // A worker that died before it could say so.
+    app.store
+        .write_blocking(|tx| Ok(diesel::update(match_changes::table).set(match_changes::matched.eq(0)).execute(&mut tx.db)?))
+        .unwrap();
+    again(&app);
+    assert_eq!(marked(&app), 0);
+    let same = steward.get(&pair).await.expect(200);
+    assert_eq!((&same["state"], &same["version"]), (&json!("open"), &json!(1)));
+    // Another name again: the pair is no longer plausible.
+    steward.patch(&at, 12, json!({ "personal": { "full_name": "欧阳修", "birth_date": "1950-11-30" } })).await.expect(200);
+    again(&app);
+    assert_eq!(steward.get("/v1/match-candidates").await.expect(200)["items"], json!([]));
 }

@@ -39,6 +39,7 @@ const OWNERS: &[(&str, &[&str])] = &[
             "relations",
             "customer_tokens",
             "match_keys",
+            "match_changes",
             "match_parameters",
             "match_candidates",
             "merges",

@@ -6,7 +6,10 @@ use std::{
     time::Duration,
 };
 
-use kehu_customer::{matching::bank::run as match_run, privacy};
+use kehu_customer::{
+    matching::bank::{changes, run as match_run},
+    privacy,
+};
 use kehu_intake::import;
 use kehu_kernel::{Error, Result, Store, job::Runner};
 
@@ -26,6 +29,7 @@ pub fn runner(settings: &Settings) -> Runner {
         .with(import::JOB_KIND, import::handler(settings.data_dir.clone()))
         .with(privacy::JOB_KIND, privacy::handler(belonging::REGISTRY))
         .with(match_run::JOB_KIND, match_run::handler())
+        .with(changes::JOB_KIND, changes::handler())
 }
 
 /// Threads that work until they are stopped.
@@ -39,8 +43,10 @@ impl Workers {
     /// # Errors
     /// [`Error::Internal`] when the machine gives no thread.
     pub fn start(store: &Store, runner: Runner) -> Result<Self> {
-        let jobs =
-            repeat("kehu-jobs", store.clone(), move |store| Ok(if runner.run_one(store)? { Duration::ZERO } else { IDLE }))?;
+        let jobs = repeat("kehu-jobs", store.clone(), move |store| {
+            changes::wake(store)?;
+            Ok(if runner.run_one(store)? { Duration::ZERO } else { IDLE })
+        })?;
         let house = repeat("kehu-house", store.clone(), |store| {
             idempotency::sweep(store)?;
             privacy::sweep(store)?;

@@ -65,6 +65,12 @@ impl Derived {
 /// # Errors
 /// The database's.
 pub fn refresh(tx: &mut Tx<'_>, ids: &[CustomerId]) -> Result<()> {
+    derive(tx, ids)?;
+    // They may be alike to others now, or to others no more.
+    matching::bank::changes::mark(tx, ids)
+}
+
+fn derive(tx: &mut Tx<'_>, ids: &[CustomerId]) -> Result<()> {
     for chunk in ids.chunks(CHUNK) {
         let known = Known::load(tx, chunk)?;
         for facts in known.all() {
@@ -90,7 +96,7 @@ pub fn reindex(store: &Store, show: &mut dyn FnMut(u64)) -> Result<u64> {
         store.write_blocking(move |tx| {
             let rows = customers::table.filter(customers::id.eq_any(ids.clone()));
             diesel::update(rows).set(customers::version.eq(customers::version)).execute(&mut tx.db)?;
-            refresh(tx, &ids)
+            derive(tx, &ids)
         })?;
         show(done);
     }

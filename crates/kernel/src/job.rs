@@ -119,6 +119,39 @@ pub fn enqueue(tx: &mut Tx<'_>, actor: &Actor, kind: &str, payload: Value) -> Re
     Ok(job.id)
 }
 
+/// The number that those hold who ask for recurring jobs, one after the other.
+const RECURRING: i64 = 6_914_530_277_815_104_203;
+
+/// Asks for a job of a kind that comes again and again: not while one of the kind is open, and not before `pause` is over
+/// since the last one was asked for. Of those that have ended only the last one is kept.
+///
+/// # Errors
+/// The database's.
+pub fn recur(store: &Store, kind: &'static str, pause: Duration) -> Result<Option<JobId>> {
+    let rests = move |conn: &mut Conn| -> Result<bool> {
+        let last: Option<(JobState, Instant)> = jobs::table
+            .filter(jobs::kind.eq(kind))
+            .order(jobs::id.desc())
+            .select((jobs::state, jobs::created_at))
+            .first(&mut conn.db)
+            .optional()?;
+        let open = |state| matches!(state, JobState::Queued | JobState::Running);
+        Ok(last.is_some_and(|(state, asked)| open(state) || asked.plus(pause) > conn.now))
+    };
+    // A look without a lock first: who asks again and again does not write.
+    if store.read_blocking(rests)? {
+        return Ok(None);
+    }
+    store.write_blocking(move |tx| {
+        tx.hold(&[RECURRING])?;
+        if rests(tx)? {
+            return Ok(None);
+        }
+        diesel::delete(jobs::table.filter(jobs::kind.eq(kind))).execute(&mut tx.db)?;
+        enqueue(tx, &Actor::system(), kind, Value::Object(serde_json::Map::new())).map(Some)
+    })
+}
+
 /// Jobs that the caller may see, newest first: all with `job.manage`, else the caller's own.
 ///
 /// # Errors

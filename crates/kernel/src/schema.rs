@@ -1166,6 +1166,18 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::store::sql::{Instant, Json, Uuid};
+
+    match_changes (customer_id) {
+        customer_id -> Uuid,
+        changes -> BigInt,
+        matched -> BigInt,
+        digest -> Nullable<Binary>,
+    }
+}
+
 diesel::allow_tables_to_appear_in_same_query!(
     access_log,
     account_balances,
@@ -1205,6 +1217,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     loans,
     mappings,
     match_candidates,
+    match_changes,
     match_keys,
     match_parameters,
     merge_members,

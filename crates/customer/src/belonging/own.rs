@@ -134,6 +134,11 @@ pub const BELONGINGS: &[Belonging] = &[
         .unversioned()
         .on_merge(OnMerge::Derived("what customers are compared by"))
         .on_export(SEARCH),
+    Belonging::new("match_changes", "customer_id")
+        .keyed_by("customer_id")
+        .unversioned()
+        .on_merge(OnMerge::Stays("Each record has a mark of its own; after a merge all of them are looked at."))
+        .on_export(OnExport::No("It tells when the customer is to be compared, and nothing about it.")),
     Belonging::new("match_candidates", "left_id")
         .on_merge(OnMerge::Handled("A pair has two sides in the order of their ids; pairs that are now one are closed."))
         .on_export(OnExport::No("It names other customers.")),

@@ -27,6 +27,7 @@ pub const CUSTOMERS: Retraction = Retraction {
     parts: &[
         ("customer_tokens", "customer_id"),
         ("match_keys", "customer_id"),
+        ("match_changes", "customer_id"),
         ("match_candidates", "left_id"),
         ("match_candidates", "right_id"),
         ("personal_profiles", "customer_id"),

@@ -48,6 +48,8 @@ text_enum! {
         Run = "run",
         /// Somebody asked for the matches of one customer.
         Request = "request",
+        /// Something that is compared of one of the two has changed.
+        Change = "change",
     }
 }
 
@@ -93,6 +95,9 @@ pub struct MatchedCustomer {
     pub status: CustomerStatus,
     /// When the record was made.
     pub created_at: Instant,
+    /// Version of the customer: a merge asks for it.
+    #[schema(example = 3, minimum = 1)]
+    pub version: i64,
 }
 
 /// Two customers that may be one and the same, and what was decided about them.
@@ -209,7 +214,7 @@ pub(super) fn one(conn: &mut Conn, pair: Pair) -> Result<MatchCandidate> {
 }
 
 /// Pairs of which both customers are kept within the reach, the absorbed ones included: a decision stays to be seen.
-fn reachable<'a>(reach: &Reach) -> Query<'a> {
+pub(super) fn reachable<'a>(reach: &Reach) -> Query<'a> {
     let kept = || customers::table.filter(scope::kept_within(reach)).select(customers::id).into_boxed();
     match_candidates::table
         .filter(within(match_candidates::left_id, kept()))
@@ -245,7 +250,7 @@ fn wanted<'a>(filter: &MatchCandidateFilter, reach: &Reach, subtree: Option<&str
 }
 
 /// Pairs with their customers, in the same order.
-fn shown(conn: &mut Conn, pairs: Vec<Pair>) -> Result<Vec<MatchCandidate>> {
+pub(super) fn shown(conn: &mut Conn, pairs: Vec<Pair>) -> Result<Vec<MatchCandidate>> {
     let ids = pairs.iter().flat_map(|pair| [pair.left_id, pair.right_id]);
     let known = customers_of(conn, ids.collect())?;
     let show = |pair: Pair| {

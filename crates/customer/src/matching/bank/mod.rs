@@ -3,6 +3,7 @@
 pub(crate) mod band;
 mod base;
 pub mod candidate;
+pub mod changes;
 pub mod decision;
 mod engine;
 mod explain;
