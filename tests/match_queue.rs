@@ -19,7 +19,10 @@ use serde_json::{Value, json};
 use crate::{
     both_databases,
     customer_match::li_na,
-    support::{App, Client, customers::path},
+    support::{
+        App, Client,
+        customers::{branches, path},
+    },
 };
 
 both_databases!(
@@ -30,7 +33,9 @@ both_databases!(
     a_decision_is_not_written_over,
     a_merge_leaves_no_pair_behind,
     a_revert_makes_room,
-    a_run_closes_pairs_of_the_gone
+    a_run_closes_pairs_of_the_gone,
+    a_decision_to_merge_takes_choices_and_versions,
+    a_group_is_merged_at_once
 );
 
 /// Records of Li Na, one like the other, and all pairs of them in the queue.
@@ -319,4 +324,76 @@ async fn a_run_closes_pairs_of_the_gone(app: App) {
     let closed = pair(&steward, absorbed, third).await;
     assert_eq!((&closed["state"], &closed["version"]), (&json!("closed"), &json!(3)), "{closed}");
     assert_eq!(state(&steward, survivor, third).await, "open");
+}
+
+async fn a_decision_to_merge_takes_choices_and_versions(app: App) {
+    let steward = app.role("data_steward");
+    let made = alike(&steward, 2).await;
+    let [one, other] = &made[..] else { unreachable!() };
+    for (record, tier) in [(one, "gold"), (other, "silver")] {
+        steward.patch(&path(record, ""), version(&steward, record).await, json!({ "tier": tier })).await.expect(200);
+    }
+    let pair = pair(&steward, one, other).await;
+    assert_eq!(pair["left"]["version"], version(&steward, one).await);
+    let decision = format!("/v1/match-candidates/{}/decide", pair["id"].as_str().unwrap());
+    let of_merge = |more: Value| {
+        let mut body = json!({ "decision": "merge", "reason": "same passport", "survivor_id": other["id"],
+            "left_version": pair["left"]["version"], "right_version": pair["right"]["version"] });
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        body
+    };
+    for (field, value) in [("choices", json!({ "tier": one["id"] })), ("left_version", json!(1)), ("right_version", json!(1))] {
+        let mut body = reject();
+        body[field] = value;
+        assert_eq!(steward.command(&decision, 1, body).await.pointers(422), [format!("/{field}")]);
+    }
+    for side in ["left_version", "right_version"] {
+        let stale = of_merge(json!({ side: 1 }));
+        assert_eq!(steward.command(&decision, 1, stale).await.problem(409), "customer_changed", "{side}");
+    }
+    let unknown = of_merge(json!({ "choices": { "shoes": one["id"] } }));
+    assert_eq!(steward.command(&decision, 1, unknown).await.pointers(422), ["/choices/shoes"]);
+    // The survivor is silver; somebody knows better.
+    let merged = steward.command(&decision, 1, of_merge(json!({ "choices": { "tier": one["id"] } }))).await.expect(200);
+    assert_eq!(merged["state"], "merged");
+    assert_eq!(steward.get(&path(other, "")).await.expect(200)["tier"], "gold");
+}
+
+async fn a_group_is_merged_at_once(app: App) {
+    let steward = app.role("data_steward");
+    let places = branches(&app.role("administrator")).await;
+    let mut made = alike(&steward, 4).await;
+    for (record, branch) in made.iter_mut().zip(["SH", "SH-1", "SH", "BJ"]) {
+        *record = steward.patch(&path(record, ""), 1, json!({ "home_branch_id": places[branch] })).await.expect(200);
+    }
+    let [first, second, third, fourth] = &made[..] else { unreachable!() };
+    let asked = pair(&steward, first, second).await;
+    let group = format!("/v1/match-candidates/{}/group", asked["id"].as_str().unwrap());
+    let ids =
+        |group: &Value| -> Vec<Value> { group["customers"].as_array().unwrap().iter().map(|one| one["id"].clone()).collect() };
+    let whole = steward.get(&group).await.expect(200);
+    assert_eq!((ids(&whole).len(), whole["pairs"].as_array().unwrap().len(), &whole["complete"]), (4, 6, &json!(true)));
+    let manager = app.role_at("branch_manager", "SH");
+    let seen = manager.get(&group).await.expect(200);
+    assert_eq!(ids(&seen), [first["id"].clone(), second["id"].clone(), third["id"].clone()]);
+    assert_eq!(seen["pairs"].as_array().unwrap().len(), 3);
+    assert_eq!(app.role_at("branch_manager", "BJ").get(&group).await.problem(404), "not_found");
+    // One that was put off connects nobody.
+    let later = json!({ "decision": "later", "reason": "asked the branch", "until": "2999-01-01" });
+    for other in [first, second, third] {
+        decide(&steward, &pair(&steward, fourth, other).await, later.clone()).await;
+    }
+    let rest = steward.get(&group).await.expect(200);
+    assert_eq!(ids(&rest).len(), 3);
+    let absorbed: Vec<Value> = rest["customers"].as_array().unwrap()[1..]
+        .iter()
+        .map(|one| json!({ "customer_id": one["id"], "version": one["version"] }))
+        .collect();
+    let body = json!({ "absorbed": absorbed, "reason": "the same person" });
+    let version = rest["customers"][0]["version"].as_i64().unwrap();
+    steward.command(&path(first, "/merge"), version, body).await.expect(200);
+    for (one, other) in [(first, second), (first, third)] {
+        assert_eq!(state(&steward, one, other).await, "merged");
+    }
+    assert_eq!(steward.get(&group).await.problem(409), "already_decided");
 }

@@ -7,6 +7,7 @@ use kehu_customer::{
         self as matching, CustomerMatches, MatchExplanation, MatchFacts, MatchPartner,
         candidate::{self, MatchCandidate, MatchCandidateFilter, MatchCandidateId},
         decision::{self, MatchDecision, Merging},
+        group::{self, MatchGroup},
         parameters::{self, MatchParameters, MatchParametersFilter},
         run::{self, NewMatchRun},
     },
@@ -28,7 +29,7 @@ pub fn configure(config: &mut ServiceConfig<'_>) {
 
 /// The operations below `/match-candidates`.
 pub fn configure_candidates(config: &mut ServiceConfig<'_>) {
-    config.service(list_match_candidates).service(get_match_candidate).service(decide_match_candidate);
+    config.service(list_match_candidates).service(get_match_candidate).service(get_match_group).service(decide_match_candidate);
 }
 
 /// The operations below `/match-runs`.
@@ -114,10 +115,24 @@ async fn get_match_candidate(caller: Caller, store: Data<Store>, id: Path<MatchC
     Ok(Reply::versioned(found.version, found))
 }
 
+/// Get the group of a match candidate
+///
+/// All customers within the caller's reach that open pairs connect with the two of this one, and those pairs: of three
+/// records of one customer, two can be merged into the third by one merge. At most 20 customers.
+#[utoipa::path(tag = "matching", params(("match_candidate_id" = MatchCandidateId, Path, description = "Id of the pair")),
+    responses((status = 200, description = "The group", body = MatchGroup)), security(("bearer" = ["customer.match"])))]
+#[get("/{match_candidate_id}/group")]
+async fn get_match_group(caller: Caller, store: Data<Store>, id: Path<MatchCandidate>) -> Answer<MatchGroup> {
+    let found = store.read(move |conn| group::get(conn, &caller, id.0)).await?;
+    Ok(Reply::ok(found))
+}
+
 /// Decide about a match candidate
 ///
 /// Merges the two (which needs `customer.merge` too), rejects the pair, or puts the decision off until a day. A rejected
-/// pair is not proposed again unless what was compared of one of the two changes.
+/// pair is not proposed again unless what was compared of one of the two changes. A merge takes the values that `choices`
+/// name, and is refused when a customer has no longer the version that was seen; its plan is shown by `merge_customers`
+/// with `dry_run`.
 #[utoipa::path(tag = "matching",
     params(("match_candidate_id" = MatchCandidateId, Path, description = "Id of the pair"), IfMatchHeader),
     request_body = MatchDecision, responses((status = 200, description = "The pair as it is now", body = MatchCandidate)),

@@ -51,6 +51,20 @@ pub struct MatchDecision {
     pub survivor_id: Option<CustomerId>,
     /// The day on which the pair comes back, for `later` only; after today.
     pub until: Option<Date>,
+    /// For `merge` only: for fields by their names, the record whose value is to win, as in `merge_customers`, whose
+    /// `dry_run` shows the fields and their alternatives.
+    #[serde(default)]
+    #[schema(nullable = false, value_type = Object, example = json!({ "tier": "01890a5d-ac96-774b-bcce-b302099a8057" }))]
+    #[validate(length(max = 64))]
+    pub choices: BTreeMap<String, CustomerId>,
+    /// For `merge` only: the version of `left` that the decision rests on. Without it, the two are merged as they are.
+    #[schema(example = 3, minimum = 1)]
+    #[validate(range(min = 1))]
+    pub left_version: Option<i64>,
+    /// For `merge` only: the version of `right` that the decision rests on.
+    #[schema(example = 1, minimum = 1)]
+    #[validate(range(min = 1))]
+    pub right_version: Option<i64>,
 }
 
 /// What a decision to merge needs besides.
@@ -63,17 +77,26 @@ pub struct Merging {
 }
 
 impl Merging {
-    /// Makes one customer of the two, as they are now, and names the merge.
-    fn merge(self, tx: &mut Tx<'_>, actor: &Actor, survivor: CustomerId, absorbed: CustomerId, reason: &str) -> Result<AnyId> {
+    /// Makes one customer of the two and names the merge. The caller holds both.
+    fn merge(self, tx: &mut Tx<'_>, actor: &Actor, pair: &Pair, decision: &MatchDecision) -> Result<AnyId> {
+        let survivor = decision.survivor_id.unwrap_or(pair.left_id);
+        let absorbed = if survivor == pair.left_id { pair.right_id } else { pair.left_id };
         let versions: Vec<(CustomerId, i64)> = customers::table
             .filter(customers::id.eq_any([survivor, absorbed]))
             .select((customers::id, customers::version))
             .load(&mut tx.db)?;
         let version = |id| versions.iter().find(|(known, _)| *known == id).map(|(_, version)| *version).ok_or(Error::NotFound);
+        for (id, seen) in [(pair.left_id, decision.left_version), (pair.right_id, decision.right_version)] {
+            let present = version(id)?;
+            if seen.is_some_and(|seen| seen != present) {
+                let detail = format!("The customer {id} was changed; its present version is {present}.");
+                return Err(Error::conflict("customer_changed", detail));
+            }
+        }
         let request = MergeRequest {
             absorbed: vec![AbsorbedRecord { customer_id: absorbed, version: version(absorbed)? }],
-            choices: BTreeMap::new(),
-            reason: reason.to_owned(),
+            choices: decision.choices.clone(),
+            reason: decision.reason.clone(),
             dry_run: false,
         };
         let made = merge::merge(tx, actor, self.registry, survivor, version(survivor)?, &request, self.reversible_days)?;
@@ -85,7 +108,8 @@ impl Merging {
 ///
 /// # Errors
 /// [`Error::Forbidden`] without `customer.match`, and for a merge without `customer.merge`; [`Error::NotFound`];
-/// [`Error::PreconditionFailed`]; [`Error::Conflict`] `already_decided`; [`Error::Invalid`].
+/// [`Error::PreconditionFailed`]; [`Error::Conflict`] `already_decided`, and `customer_changed` for a merge of customers that
+/// are not as they were seen; [`Error::Invalid`].
 pub fn decide(
     tx: &mut Tx<'_>,
     actor: &Actor,
@@ -107,11 +131,7 @@ pub fn decide(
         return Err(Error::conflict("already_decided", format!("The pair is {} already.", pair.state)));
     }
     let (state, merged) = match decision.decision {
-        MatchDecisionKind::Merge => {
-            let survivor = decision.survivor_id.unwrap_or(pair.left_id);
-            let absorbed = if survivor == pair.left_id { pair.right_id } else { pair.left_id };
-            (MatchState::Merged, Some(merging.merge(tx, actor, survivor, absorbed, &decision.reason)?))
-        }
+        MatchDecisionKind::Merge => (MatchState::Merged, Some(merging.merge(tx, actor, &pair, decision)?)),
         MatchDecisionKind::Reject => (MatchState::Rejected, None),
         MatchDecisionKind::Later => (MatchState::Open, None),
     };
@@ -123,6 +143,14 @@ pub fn decide(
 fn check(decision: &MatchDecision, pair: &Pair, today: Date) -> Result<()> {
     let refuse = |pointer, code, message: &str| Err(Error::invalid(pointer, code, message));
     let of_pair = |id: CustomerId| id == pair.left_id || id == pair.right_id;
+    let of_merge = [
+        ("/choices", !decision.choices.is_empty()),
+        ("/left_version", decision.left_version.is_some()),
+        ("/right_version", decision.right_version.is_some()),
+    ];
+    if let Some((pointer, _)) = of_merge.into_iter().find(|(_, said)| *said && decision.decision != MatchDecisionKind::Merge) {
+        return refuse(pointer, "not_a_merge", "This is said about a merge only.");
+    }
     match (decision.decision, decision.survivor_id, decision.until) {
         (MatchDecisionKind::Merge, Some(id), _) if !of_pair(id) => {
             refuse("/survivor_id", "other_customer", "The survivor is one of the two customers of the pair.")

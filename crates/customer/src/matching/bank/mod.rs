@@ -9,6 +9,7 @@ mod engine;
 mod explain;
 pub(crate) mod facts;
 mod find;
+pub mod group;
 mod input;
 pub(crate) mod keys;
 pub mod parameters;
