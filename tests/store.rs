@@ -2,7 +2,10 @@
 
 use std::{sync::mpsc, thread, time::Duration};
 
-use diesel::{Connection, ExpressionMethods, PgConnection, QueryDsl, RunQueryDsl, dsl::count_star, sql_query};
+use diesel::{
+    Connection, ExpressionMethods, PgConnection, QueryDsl, RunQueryDsl, SqliteConnection, connection::SimpleConnection,
+    dsl::count_star, sql_query,
+};
 use kehu_kernel::{
     AnyId, Error, Result, Store,
     crypto::Keyring,
@@ -187,4 +190,42 @@ async fn a_write_whose_connection_is_cut_leaves_nothing() {
     assert!(matches!(cut, Err(Error::Unavailable(_))), "{cut:?}");
     add(&app.store, "NEXT").unwrap();
     assert_eq!(count(&app.store).unwrap(), 1);
+}
+
+/// Somebody always reads, so that SQLite by itself would never start its log anew.
+#[test]
+fn the_log_of_sqlite_stays_small_under_endless_reading() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("log.db");
+    let url = format!("sqlite://{}", file.display());
+    kehu_kernel::store::migrate::up(&url).unwrap();
+    let options = StoreOptions { log_limit: 1 << 20, ..StoreOptions::new(&url) };
+    let store = Store::open(&options, Keyring::development().unwrap(), Clock::system()).unwrap();
+    let id = add(&store, "LOG").unwrap();
+    let (stop, stopped) = mpsc::channel::<()>();
+    let reading = thread::spawn(move || {
+        let mut readers: [SqliteConnection; 2] =
+            std::array::from_fn(|_| SqliteConnection::establish(file.to_str().unwrap()).unwrap());
+        readers[0].batch_execute("BEGIN; SELECT count(*) FROM branches").unwrap();
+        while stopped.try_recv() == Err(mpsc::TryRecvError::Empty) {
+            for turn in [1, 0] {
+                readers[turn].batch_execute("BEGIN; SELECT count(*) FROM branches").unwrap();
+                thread::sleep(Duration::from_millis(3));
+                readers[1 - turn].batch_execute("COMMIT").unwrap();
+            }
+        }
+    });
+    let mut longest = 0;
+    for turn in 0..300 {
+        let name = format!("{turn}{}", "x".repeat(100_000));
+        store
+            .write_blocking(move |tx| {
+                Ok(diesel::update(branches::table.find(id)).set(branches::name.eq(&name)).execute(&mut tx.db)?)
+            })
+            .unwrap();
+        longest = longest.max(std::fs::metadata(folder.path().join("log.db-wal")).map_or(0, |log| log.len()));
+    }
+    stop.send(()).unwrap();
+    reading.join().unwrap();
+    assert!(longest < 4 << 20, "the log grew to {longest} bytes");
 }

@@ -1,6 +1,6 @@
 //! One connection to either database, and how it is opened.
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 use diesel::{Connection, PgConnection, SqliteConnection, connection::SimpleConnection};
 
@@ -107,6 +107,11 @@ impl Manager {
         Ok(Self { url: url.to_owned(), backend, role, clock, keys })
     }
 
+    /// The write-ahead log of an SQLite database.
+    pub(super) fn log_file(&self) -> PathBuf {
+        PathBuf::from(format!("{}-wal", path_of(&self.url)))
+    }
+
     pub(super) fn open(&self) -> Result<Conn> {
         let db = match self.backend {
             Backend::Sqlite => Db::Sqlite(open_sqlite(&self.url, self.role)?),
@@ -129,9 +134,13 @@ fn unreachable(error: diesel::ConnectionError) -> Error {
     Error::Unavailable(error.to_string())
 }
 
+/// The file of an SQLite database.
+fn path_of(url: &str) -> &str {
+    url.strip_prefix("sqlite://").unwrap_or(url)
+}
+
 fn open_sqlite(url: &str, role: Role) -> Result<SqliteConnection> {
-    let path = url.strip_prefix("sqlite://").unwrap_or(url);
-    let mut conn = SqliteConnection::establish(path).map_err(unreachable)?;
+    let mut conn = SqliteConnection::establish(path_of(url)).map_err(unreachable)?;
     // FULL: an acknowledged write survives a power loss. No mmap: an I/O error would be a signal.
     conn.batch_execute(
         "PRAGMA busy_timeout = 10000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;

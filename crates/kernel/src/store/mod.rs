@@ -51,6 +51,9 @@ pub struct StoreOptions {
     pub writers: u32,
     /// How long a caller waits for a connection before the answer is "busy".
     pub patience: Duration,
+    /// How many bytes the write-ahead log of SQLite may grow to before the writer stops to empty it. By itself SQLite
+    /// only does that when nobody happens to read or write, which may never be.
+    pub log_limit: u64,
 }
 
 impl StoreOptions {
@@ -64,6 +67,7 @@ impl StoreOptions {
             readers: if postgres { 8 } else { 4 },
             writers: 16,
             patience: Duration::from_secs(5),
+            log_limit: 256 << 20,
         }
     }
 }
@@ -100,7 +104,9 @@ impl Store {
         let manager = |url: &str, role| connect::Manager::new(url, role, clock.clone(), Arc::clone(&keys));
         // The writer comes first: it creates the SQLite file and switches it to WAL.
         let writer = match backend {
-            Backend::Sqlite => Writer::Sqlite(sqlite::Writer::start(&manager(&options.url, connect::Role::Writer)?)?),
+            Backend::Sqlite => {
+                Writer::Sqlite(sqlite::Writer::start(&manager(&options.url, connect::Role::Writer)?, options.log_limit)?)
+            }
             Backend::Postgres => {
                 Writer::Postgres(pool(manager(&options.url, connect::Role::Writer)?, options.writers, options.patience)?)
             }

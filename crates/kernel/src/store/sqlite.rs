@@ -3,7 +3,7 @@
 //! `synchronous=FULL` makes every commit wait for the disk. The writer therefore takes all requests that
 //! are waiting, gives each a savepoint, and commits them together; nobody is answered before the commit.
 
-use std::sync::mpsc;
+use std::{path::PathBuf, sync::mpsc};
 
 use super::{Conn, Tx, connect::Manager, tx};
 use crate::{Error, Result, each};
@@ -23,14 +23,17 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn start(manager: &Manager) -> Result<Self> {
+    /// `log_limit` is how many bytes the write-ahead log may grow to.
+    pub(super) fn start(manager: &Manager, log_limit: u64) -> Result<Self> {
         let mut conn = manager.open()?;
+        let mut log = LogFile { file: manager.log_file(), limit: log_limit, next: log_limit };
         let (tasks, queue) = mpsc::channel::<Task>();
         std::thread::Builder::new()
             .name("kehu-writer".into())
             .spawn(move || {
                 while let Ok(first) = queue.recv() {
                     commit_group(&mut conn, first, &queue);
+                    log.keep_small(&mut conn);
                 }
             })
             .map_err(Error::internal)?;
@@ -52,6 +55,33 @@ impl Writer {
         });
         // When the thread is gone the task is dropped, and with it the reply: the caller sees it.
         drop(self.tasks.send(task));
+    }
+}
+
+/// The write-ahead log. SQLite copies it into the database after each commit, but starts it anew only when at that moment
+/// nobody reads from it or waits to write. With readers all the time, or an import of another process beside the server,
+/// that moment never comes: the log of one million customers grew past fifteen times the size of their database.
+struct LogFile {
+    file: PathBuf,
+    limit: u64,
+    /// The size at which it is emptied next.
+    next: u64,
+}
+
+impl LogFile {
+    /// Empties a log that has grown too long. Readers go on meanwhile; those that began before are waited for, but not
+    /// longer than callers of the writer should.
+    fn keep_small(&mut self, conn: &mut Conn) {
+        let size = || std::fs::metadata(&self.file).map_or(0, |file| file.len());
+        if size() < self.next {
+            return;
+        }
+        let emptied = conn.batch("PRAGMA busy_timeout = 1000; PRAGMA wal_checkpoint(TRUNCATE); PRAGMA busy_timeout = 10000");
+        if let Err(error) = emptied {
+            log::warn!("the write-ahead log could not be emptied: {error}");
+        }
+        // After a long reader it is tried again when the log has grown by as much once more.
+        self.next = size() + self.limit;
     }
 }
 
