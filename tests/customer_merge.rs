@@ -195,6 +195,14 @@ async fn furnish(app: &App, admin: &Client<'_>, customer: &Value, mark: &str, id
                 source_records::received_at.eq(now),
             ))
             .execute(db)?;
+        diesel::insert_into(duplicate_allowances::table)
+            .values((
+                duplicate_allowances::customer_id.eq(owner),
+                duplicate_allowances::reason.eq("alike"),
+                duplicate_allowances::allowed_by.eq("test"),
+                duplicate_allowances::allowed_at.eq(now),
+            ))
+            .execute(db)?;
         diesel::insert_into(access_log::table)
             .values((
                 access_log::id.eq(AnyId::new()),

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use diesel::{Connection, PgConnection, QueryableByName, RunQueryDsl, SqliteConnection, sql_query, sql_types::Text};
 use kehu_api::belonging::REGISTRY;
+use kehu_customer::belonging::{Holding, OnExport};
 use kehu_kernel::store::migrate;
 
 use crate::support::postgres;
@@ -78,5 +79,28 @@ fn no_column_is_registered_twice() {
     let mut seen = BTreeMap::new();
     for column in REGISTRY.iter() {
         assert!(seen.insert((column.table, column.column), ()).is_none(), "{}.{}", column.table, column.column);
+    }
+}
+
+#[test]
+fn every_table_says_what_it_holds_of_customers() {
+    for (_, all) in [in_postgres(), in_sqlite()] {
+        let there: BTreeSet<&str> =
+            all.iter().map(|(table, _)| table.as_str()).filter(|table| !table.contains("diesel")).collect();
+        let mut told: BTreeSet<&str> = REGISTRY.iter().map(|belonging| belonging.table).collect();
+        let sections: BTreeSet<&str> = REGISTRY
+            .iter()
+            .filter_map(|belonging| match belonging.export {
+                OnExport::Rows { section, .. } | OnExport::Read { section, .. } => Some(section),
+                OnExport::No(_) => None,
+            })
+            .collect();
+        for beyond in REGISTRY.beyond() {
+            assert!(told.insert(beyond.table), "{} stands there twice", beyond.table);
+            if let Holding::Within(section) = beyond.holding {
+                assert!(sections.contains(section), "no section {section}, in which {} would be", beyond.table);
+            }
+        }
+        assert_eq!(told, there);
     }
 }

@@ -29,6 +29,7 @@ const OWNERS: &[(&str, &[&str])] = &[
         "customer",
         &[
             "customers",
+            "duplicate_allowances",
             "personal_profiles",
             "organisation_profiles",
             "identities",
@@ -77,7 +78,10 @@ const OWNERS: &[(&str, &[&str])] = &[
             "parked_transactions",
         ],
     ),
-    ("intake", &["source_systems", "mappings", "imports", "import_files", "import_rows", "import_effects"]),
+    (
+        "intake",
+        &["source_systems", "mappings", "imports", "import_files", "import_rows", "import_row_customers", "import_effects"],
+    ),
     ("api", &["clients", "idempotency_keys"]),
 ];
 

@@ -1,7 +1,27 @@
 //! What the tables of this crate do when customers are merged, exported and erased. Accounts, their
 //! transactions and balances belong to customers through links alone.
 
-use kehu_customer::belonging::{Belonging, Block, Fit, OnErasure, OnExport, OnMerge, Rules};
+use kehu_customer::belonging::{Belonging, Beyond, Block, Fit, Holding, OnErasure, OnExport, OnMerge, Rules};
+
+/// Tables of this crate without a column that leads to a customer: they lead to accounts, and these to customers by links.
+pub const BEYOND: &[Beyond] = &[
+    Beyond::new("products", Holding::Nothing),
+    Beyond::new("product_rates", Holding::Nothing),
+    Beyond::new("accounts", Holding::Within("account_links")),
+    Beyond::new("deposits", Holding::Within("account_links")),
+    Beyond::new("loans", Holding::Within("account_links")),
+    Beyond::new("cards", Holding::Within("account_links")),
+    Beyond::new("holdings", Holding::Within("account_links")),
+    Beyond::new("standing_orders", Holding::Within("account_links")),
+    Beyond::new("account_balances", Holding::Within("account_links")),
+    Beyond::new("transactions", Holding::Within("account_links")),
+    Beyond::new("account_daily_totals", Holding::Kept("They are sums of the transactions.")),
+    Beyond::new("account_monthly_totals", Holding::Kept("They are sums of the transactions.")),
+    Beyond::new(
+        "parked_transactions",
+        Holding::Kept("They wait for an account that is not known yet; nobody knows whose it is."),
+    ),
+];
 
 /// Columns of this crate by which rows belong to customers.
 pub const BELONGINGS: &[Belonging] = &[Belonging::new("account_links", "customer_id")

@@ -23,6 +23,6 @@ pub mod transaction;
 pub mod view;
 
 pub use account::{Account, AccountId};
-pub use belonging::BELONGINGS;
+pub use belonging::{BELONGINGS, BEYOND};
 pub use link::{AccountLink, AccountLinkId};
 pub use product::{Product, ProductId};

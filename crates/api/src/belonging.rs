@@ -1,7 +1,22 @@
-//! Every table of every crate whose rows belong to customers, for merges and for privacy.
+//! Every table of every crate and what it holds of customers, for merges and for privacy.
 
-use kehu_customer::belonging::Registry;
+use kehu_customer::belonging::{Beyond, Holding, Registry};
+
+/// The tables of this crate.
+const BEYOND: &[Beyond] = &[
+    Beyond::new("clients", Holding::Nothing),
+    Beyond::new("idempotency_keys", Holding::Kept("Answers that were given are kept sealed for a day, to be given again.")),
+];
 
 /// All of them; `tests/rules` compares the list with the schema. A merge takes them in this order.
-pub const REGISTRY: Registry =
-    Registry(&[kehu_customer::BELONGINGS, kehu_organization::BELONGINGS, kehu_account_link::BELONGINGS]);
+pub const REGISTRY: Registry = Registry {
+    belongings: &[kehu_customer::BELONGINGS, kehu_organization::BELONGINGS, kehu_account_link::BELONGINGS],
+    beyond: &[
+        kehu_customer::belonging::BEYOND,
+        kehu_organization::BEYOND,
+        kehu_account_link::BEYOND,
+        kehu_intake::BEYOND,
+        BEYOND,
+    ],
+    elsewhere: &[kehu_customer::privacy::elsewhere::scrub, kehu_intake::import::forget],
+};

@@ -14,6 +14,11 @@ use validator::Validate;
 
 use crate::{CustomerId, scope};
 
+/// How many consent events a customer has at most.
+const MOST: i64 = 2_000;
+/// How many there may be for the customer itself to add another one: the bank has room for its own.
+const MOST_BY_ITSELF: i64 = 1_000;
+
 /// Identifier of a consent event.
 pub type ConsentId = Id<Consent>;
 
@@ -245,7 +250,8 @@ pub fn allows(conn: &mut Conn, customer: CustomerId, purpose: ConsentPurpose, ch
 /// Records what a customer says. Customers say it of themselves.
 ///
 /// # Errors
-/// [`Error::Forbidden`] without `consent.write`; [`Error::NotFound`]; [`Error::Invalid`].
+/// [`Error::Forbidden`] without `consent.write`; [`Error::NotFound`]; [`Error::Invalid`]; [`Error::Conflict`] `consents_full`
+/// for more words than a customer is heard with.
 pub fn create(tx: &mut Tx<'_>, actor: &Actor, customer: CustomerId, new: NewConsent) -> Result<Consent> {
     scope::lock(tx, actor, Action::ConsentWrite, customer)?;
     let itself = actor.kind == ActorKind::Customer;
@@ -256,6 +262,8 @@ pub fn create(tx: &mut Tx<'_>, actor: &Actor, customer: CustomerId, new: NewCons
     if actor.kind == ActorKind::Staff && source == ConsentSource::SelfService {
         return Err(Error::invalid("/source", "not_yours", "Only customers, and programs that they use, speak by self_service."));
     }
+    let channel = new.channel.unwrap_or(ConsentChannel::Any);
+    check_room(tx, customer, itself, new.purpose, channel, new.state)?;
     let at = new.at.unwrap_or(tx.now);
     if at > tx.now {
         return Err(Error::invalid("/at", "in_future", "A consent is given before it is recorded."));
@@ -264,7 +272,7 @@ pub fn create(tx: &mut Tx<'_>, actor: &Actor, customer: CustomerId, new: NewCons
         id: ConsentId::new(),
         customer_id: customer,
         purpose: new.purpose,
-        channel: new.channel.unwrap_or(ConsentChannel::Any),
+        channel,
         state: new.state,
         at,
         evidence: new.evidence,
@@ -305,6 +313,34 @@ impl Consent {
     }
 }
 
+/// Refuses words beyond all measure, for each reading goes through all of them. What takes back a consent that holds is
+/// always heard: there can be only as many of these as there are purposes and channels.
+fn check_room(
+    conn: &mut Conn,
+    customer: CustomerId,
+    itself: bool,
+    purpose: ConsentPurpose,
+    channel: ConsentChannel,
+    state: ConsentState,
+) -> Result<()> {
+    let said: i64 = consents::table.filter(consents::customer_id.eq(customer)).count().get_result(&mut conn.db)?;
+    if said < if itself { MOST_BY_ITSELF } else { MOST } {
+        return Ok(());
+    }
+    let granted = |current: &CurrentConsent| {
+        current.purpose == purpose
+            && current.state == ConsentState::Granted
+            && (channel == ConsentChannel::Any || current.channel == channel)
+    };
+    if state != ConsentState::Granted && derived(&events(conn, customer)?).iter().any(granted) {
+        return Ok(());
+    }
+    Err(Error::conflict(
+        "consents_full",
+        "So many consents of the customer are on record that only what holds can be taken back.",
+    ))
+}
+
 fn events(conn: &mut Conn, customer: CustomerId) -> Result<Vec<Consent>> {
     Ok(consents::table.filter(consents::customer_id.eq(customer)).select(Consent::as_select()).load(&mut conn.db)?)
 }
@@ -318,8 +354,12 @@ fn decide(events: &[Consent], purpose: ConsentPurpose, channel: ConsentChannel) 
         let of = events.iter().filter(|event| event.purpose == purpose && event.channel == channel);
         of.max_by_key(|event| (event.at, event.id))
     };
-    let general = latest(ConsentChannel::Any);
-    match (latest(channel), general) {
+    decisive(latest(channel), latest(ConsentChannel::Any))
+}
+
+/// Of the latest word on a channel itself and the latest on any channel, the one that decides.
+fn decisive<'a>(own: Option<&'a Consent>, general: Option<&'a Consent>) -> Option<&'a Consent> {
+    match (own, general) {
         (Some(own), Some(general)) => {
             let ended = general.state != ConsentState::Granted && (general.at, general.id) > (own.at, own.id);
             Some(if ended { general } else { own })
@@ -330,12 +370,19 @@ fn decide(events: &[Consent], purpose: ConsentPurpose, channel: ConsentChannel) 
 
 /// The state of every purpose and channel about which something was said.
 fn derived(events: &[Consent]) -> Vec<CurrentConsent> {
-    let mut found = BTreeMap::new();
+    let mut latest: BTreeMap<(ConsentPurpose, ConsentChannel), &Consent> = BTreeMap::new();
     for event in events {
+        let known = latest.entry((event.purpose, event.channel)).or_insert(event);
+        if (known.at, known.id) < (event.at, event.id) {
+            *known = event;
+        }
+    }
+    let mut found = BTreeMap::new();
+    for purpose in ConsentPurpose::ALL {
+        let general = latest.get(&(*purpose, ConsentChannel::Any)).copied();
         for channel in ConsentChannel::ALL {
-            let key = (event.purpose, *channel);
-            if let Some(decisive) = decide(events, event.purpose, *channel) {
-                found.entry(key).or_insert(decisive);
+            if let Some(decisive) = decisive(latest.get(&(*purpose, *channel)).copied(), general) {
+                found.insert((*purpose, *channel), decisive);
             }
         }
     }

@@ -1,12 +1,12 @@
 //! Making customers: by a person through the API, or a thousand at once from a feed.
 
-use diesel::{OptionalExtension, QueryDsl, RunQueryDsl};
+use diesel::{ExpressionMethods, OptionalExtension, QueryDsl, RunQueryDsl};
 use kehu_kernel::{
     Action, Actor, AnyId, Conn, Date, Error, FieldError, Money, Result, Tx,
     access::Reach,
     bulk_copy, bulk_insert,
     event::NewEvent,
-    schema::{branches, contact_points, customers, identities, organisation_profiles, personal_profiles},
+    schema::{branches, contact_points, customers, duplicate_allowances, identities, organisation_profiles, personal_profiles},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -20,9 +20,10 @@ use crate::{
     facts::Facts,
     identity::{Identity, NewIdentity},
     index, matching, present,
-    profile::{NewOrganisationProfile, NewPersonalProfile, OrganisationProfile, PersonalProfile},
+    profile::{NewOrganisationProfile, NewPersonalProfile, OrganisationProfile, PersonalProfile, Shareholder},
     quality,
     rules::{credit_code, credit_code::Verdict, lei},
+    scope,
 };
 
 /// Identifier of a branch.
@@ -79,7 +80,7 @@ pub struct NewCustomer {
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema, Validate)]
 #[serde(deny_unknown_fields)]
 pub struct AllowDuplicate {
-    /// Why; recorded with the creation.
+    /// Why; kept with the customer until it is erased. The event of the creation tells only that there was a reason.
     #[schema(example = "twins, both were at the counter", min_length = 1, max_length = 500)]
     #[validate(length(min = 1, max = 500), custom(function = "crate::rules::text"))]
     pub reason: String,
@@ -113,6 +114,8 @@ pub fn create(tx: &mut Tx<'_>, actor: &Actor, mut new: NewCustomer) -> Result<Cu
     if let Some(branch) = new.home_branch_id {
         check_home(tx, &reach, branch)?;
     }
+    let owners = new.organisation.iter().flat_map(|profile| &profile.main_shareholders);
+    check_owners(tx, actor, owners, &[])?;
     let allowed = new.allow_duplicate.take().map(|allow| allow.reason);
     let mut draft = Draft::assemble(tx, new, &actor.subject)?;
     let guarded = matching::bank::guard(tx, actor, &draft, allowed.is_some())?;
@@ -137,6 +140,32 @@ pub(crate) fn check_home(conn: &mut Conn, reach: &Reach, branch: BranchId) -> Re
     } else {
         Err(Error::invalid("/home_branch_id", "unknown_branch", "There is no such branch within your reach."))
     }
+}
+
+/// Refuses owners of an organisation that are said to be customers and are not, or not within the actor's sight; those that
+/// were there before may stay.
+pub(crate) fn check_owners<'a>(
+    conn: &mut Conn,
+    actor: &Actor,
+    owners: impl IntoIterator<Item = &'a Shareholder>,
+    before: &[Shareholder],
+) -> Result<()> {
+    let mut faults = Vec::new();
+    for (place, owner) in owners.into_iter().enumerate() {
+        let Some(id) = owner.customer_id.filter(|id| !before.iter().any(|known| known.customer_id == Some(*id))) else {
+            continue;
+        };
+        let pointer = format!("/organisation/main_shareholders/{place}/customer_id");
+        match scope::require(conn, actor, Action::CustomerRead, id) {
+            Ok(_) => {}
+            Err(Error::NotFound) => match scope::unknown(conn, actor, &pointer, id)? {
+                Error::Invalid(broken) => faults.extend(broken),
+                other => return Err(other),
+            },
+            Err(other) => return Err(other),
+        }
+    }
+    if faults.is_empty() { Ok(()) } else { Err(Error::Invalid(faults)) }
 }
 
 impl Draft {
@@ -211,11 +240,14 @@ pub(crate) fn save(tx: &mut Tx<'_>, actor: &Actor, drafts: Vec<Draft>) -> Result
     let derived = index::Derived::of(tx, drafts.iter().map(Draft::facts));
     let keys = matching::bank::keys::of_drafts(tx, &drafts)?;
     let mut rows = Vec::with_capacity(drafts.len());
+    let mut allowed = Vec::new();
     let (mut personal, mut organisations, mut documents, mut points) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for draft in drafts {
         let mut data = json!({ "number": draft.row.number, "kind": draft.row.kind, "home_branch_id": draft.row.home_branch_id });
         if let (Some(reason), Some(data)) = (&draft.duplicate_allowed, data.as_object_mut()) {
-            data.insert("duplicate_allowed".into(), json!(reason));
+            // The reason may name people, and events are never scrubbed.
+            data.insert("duplicate_allowed".into(), json!(true));
+            allowed.push((draft.row.id, reason.clone()));
         }
         tx.emit(actor, NewEvent::new("customer.created", draft.row.id, data).of_customer(draft.row.id));
         rows.push(draft.row);
@@ -229,6 +261,15 @@ pub(crate) fn save(tx: &mut Tx<'_>, actor: &Actor, drafts: Vec<Draft>) -> Result
     bulk_insert!(tx, organisation_profiles::table, organisations)?;
     bulk_insert!(tx, identities::table, documents)?;
     bulk_insert!(tx, contact_points::table, points)?;
+    for (customer, reason) in allowed {
+        let row = (
+            duplicate_allowances::customer_id.eq(customer),
+            duplicate_allowances::reason.eq(reason),
+            duplicate_allowances::allowed_by.eq(&actor.subject),
+            duplicate_allowances::allowed_at.eq(tx.now),
+        );
+        diesel::insert_into(duplicate_allowances::table).values(row).execute(&mut tx.db)?;
+    }
     matching::bank::keys::write(tx, keys)?;
     derived.write(tx)
 }

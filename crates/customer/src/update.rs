@@ -127,7 +127,13 @@ pub fn update(tx: &mut Tx<'_>, actor: &Actor, id: CustomerId, version: i64, patc
     }
     let testimony = Testimony { source: None, observed_at: tx.now, confidence: BasisPoints::WHOLE, recorded_by: &actor.subject };
     let unseen = if present::shows_sensitive(actor) { Vec::new() } else { patch.sensitive_fields() };
-    let row = Whole::load(tx, row)?.change(tx, actor, patch, &testimony, &unseen)?;
+    let whole = Whole::load(tx, row)?;
+    if let (Some(owners), Some(before)) =
+        (patch.organisation.as_ref().and_then(|profile| profile.main_shareholders.as_ref()), &whole.organisation)
+    {
+        create::check_owners(tx, actor, owners, &before.main_shareholders.0)?;
+    }
+    let row = whole.change(tx, actor, patch, &testimony, &unseen)?;
     present::disclose_row(tx, actor, row)
 }
 

@@ -2,7 +2,7 @@
 //! What is stored and compared is that spelling.
 
 use kehu_kernel::{
-    Actor, Date, FieldError,
+    Actor, Date, Error, FieldError, Result,
     access::{ActorKind, FieldClass},
     text_enum,
 };
@@ -31,6 +31,18 @@ impl DataClass {
             Self::Internal => FieldClass::Internal,
             Self::Sensitive => FieldClass::Sensitive,
         }
+    }
+
+    /// Refuses to lower the class of a definition to somebody who does not see what it hides: all customers' values would
+    /// be in the open, for that person, too.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`].
+    pub(crate) fn check_change(self, actor: &Actor, to: Option<Self>) -> Result<()> {
+        if to.is_some_and(|to| to < self) && !actor.sees(self.field_class()) {
+            return Err(Error::Forbidden(format!("Only who is shown {self} fields may make them less so.")));
+        }
+        Ok(())
     }
 }
 

@@ -165,6 +165,23 @@ pub fn apply(feed: Feed, tx: &mut Tx<'_>, actor: &Actor, source: &Source, record
     (owner(feed).apply)(tx, actor, source, records)
 }
 
+/// The fields of a feed's records that name customers by their id in the source.
+#[must_use]
+pub const fn names_customers_by(feed: Feed) -> &'static [&'static str] {
+    match feed {
+        Feed::Customers => &["source_id"],
+        Feed::Identities | Feed::ContactPoints | Feed::AccountLinks => &["customer_source_id"],
+        Feed::Relations => &["customer_source_id", "related_customer_source_id"],
+        Feed::Branches
+        | Feed::Staff
+        | Feed::Products
+        | Feed::Accounts
+        | Feed::Balances
+        | Feed::StandingOrders
+        | Feed::Transactions => &[],
+    }
+}
+
 /// How records of a feed are taken back.
 pub const fn retraction(feed: Feed) -> Option<Retraction> {
     owner(feed).retraction

@@ -4,10 +4,12 @@
 //! and the records go in batches to the crates that own their tables ([`dispatch`]). What cannot be taken
 //! in is kept with its reason; what has to wait for another record is parked.
 
+mod belonging;
 pub mod dispatch;
 pub mod import;
 pub mod mapping;
 pub mod reader;
 pub mod source_system;
 
+pub use belonging::BEYOND;
 pub use import::SEALED;

@@ -1,7 +1,7 @@
 //! Background jobs as leased rows: any server takes any due job, a dead server's lease runs out and
 //! another one resumes, and progress is visible all along.
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, sync::mpsc, time::Duration};
 
 use diesel::{
     BoolExpressionMethods, ExpressionMethods, Insertable, NullableExpressionMethods, OptionalExtension, QueryDsl, Queryable,
@@ -18,6 +18,8 @@ use crate::{
 
 /// How long a worker owns a job without a sign of life.
 const LEASE: Duration = Duration::from_secs(60);
+/// How often work that takes long shows that it lives.
+pub const BEAT: Duration = Duration::from_secs(15);
 /// After so many failed attempts a job stays failed.
 const MAX_ATTEMPTS: i32 = 5;
 
@@ -232,6 +234,28 @@ impl Lease {
             Some(true) => Err(Error::conflict("job_cancelled", "Somebody asked the job to stop.")),
             None => Err(Error::conflict("lease_lost", "Another worker has taken the job over.")),
         }
+    }
+
+    /// Does work that takes long and saves nothing, and renews the lease beside it, `every` so often. When the lease is
+    /// lost or the job cancelled meanwhile, the work goes on; [`Lease::progress`] tells it in the transaction that saves.
+    pub fn during<T>(&self, store: &Store, every: Duration, work: impl FnOnce() -> T) -> T {
+        let (working, over) = mpsc::channel::<()>();
+        std::thread::scope(|scope| {
+            scope.spawn(move || {
+                while over.recv_timeout(every) == Err(mpsc::RecvTimeoutError::Timeout) {
+                    let lease = self.clone();
+                    let (done, total) = (self.job.progress_done, self.job.progress_total);
+                    match store.write_blocking(move |tx| lease.progress(tx, done, total)) {
+                        Ok(()) => {}
+                        Err(Error::Conflict { .. }) => return,
+                        Err(error) => log::warn!(job:% = self.job.id; "a lease is not renewed: {error}"),
+                    }
+                }
+            });
+            // Dropped at the end of the work, however it ends.
+            let _working = working;
+            work()
+        })
     }
 }
 

@@ -1170,6 +1170,28 @@ diesel::table! {
     use diesel::sql_types::*;
     use crate::store::sql::{Instant, Json, Uuid};
 
+    duplicate_allowances (customer_id) {
+        customer_id -> Uuid,
+        reason -> Text,
+        allowed_by -> Text,
+        allowed_at -> Instant,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::store::sql::{Instant, Json, Uuid};
+
+    import_row_customers (customer_index, import_row_id) {
+        customer_index -> Binary,
+        import_row_id -> Uuid,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::store::sql::{Instant, Json, Uuid};
+
     match_changes (customer_id) {
         customer_id -> Uuid,
         changes -> BigInt,
@@ -1202,6 +1224,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     customer_transitions,
     customers,
     deposits,
+    duplicate_allowances,
     employments,
     event_heads,
     events,
@@ -1210,6 +1233,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     identities,
     import_effects,
     import_files,
+    import_row_customers,
     import_rows,
     imports,
     jobs,

@@ -1,6 +1,16 @@
 //! What the tables of this crate do when customers are merged, exported and erased.
 
-use kehu_customer::belonging::{Belonging, Fit, OnErasure, OnMerge, Rules};
+use kehu_customer::belonging::{Belonging, Beyond, Fit, Holding, OnErasure, OnMerge, Rules};
+
+/// Tables of this crate without a column that leads to a customer.
+pub const BEYOND: &[Beyond] = &[
+    Beyond::new("branches", Holding::Nothing),
+    Beyond::new("branch_moves", Holding::Nothing),
+    Beyond::new("staff", Holding::Nothing),
+    Beyond::new("teams", Holding::Nothing),
+    Beyond::new("team_members", Holding::Nothing),
+    Beyond::new("roles", Holding::Nothing),
+];
 
 /// Columns of this crate by which rows belong to customers.
 pub const BELONGINGS: &[Belonging] = &[Belonging::new("assignments", "customer_id")

@@ -11,4 +11,4 @@ pub mod role;
 pub mod staff;
 pub mod team;
 
-pub use belonging::BELONGINGS;
+pub use belonging::{BELONGINGS, BEYOND};

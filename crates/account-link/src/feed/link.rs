@@ -1,9 +1,9 @@
 //! Links between customers and accounts as sources deliver them, under the invariants of ownership.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use diesel::{ExpressionMethods, QueryDsl, RunQueryDsl, SelectableHelper};
-use kehu_customer::CustomerId;
+use kehu_customer::{CustomerId, feed::refused_as_erased};
 use kehu_kernel::{
     Actor, BasisPoints, Date, Result, Tx, bulk_copy,
     crypto::BlindIndex,
@@ -56,6 +56,8 @@ struct Batch<'a> {
     source: &'a Source,
     accounts: HashMap<BlindIndex, Known>,
     customers: HashMap<String, CustomerId>,
+    /// Those customers whom the records may mean and who were erased.
+    erased: HashSet<CustomerId>,
     /// All links of the accounts of the batch, as they are now.
     links: HashMap<AccountId, Vec<LinkRow>>,
     /// Customers of links by their source id.
@@ -84,8 +86,10 @@ impl<'a> Batch<'a> {
         for row in rows {
             links.entry(row.account_id).or_default().push(row);
         }
+        let meant = customers.values().copied().chain(by_source_id.values().map(|(_, customer)| *customer));
+        let erased = refer::erased(tx, meant.chain(links.values().flatten().map(|row| row.customer_id)))?;
         let by_source_id = by_source_id.into_iter().map(|(source_id, (_, customer))| (source_id, customer)).collect();
-        Ok(Self { source, accounts, customers, links, by_source_id, new: Vec::new() })
+        Ok(Self { source, accounts, customers, erased, links, by_source_id, new: Vec::new() })
     }
 
     /// The account and the customer of a record, or why they are not there.
@@ -110,6 +114,11 @@ impl<'a> Batch<'a> {
                 return Err(Outcome::rejected("/customer_source_id", "exactly_one", message));
             }
         };
+        if self.erased.contains(&customer) {
+            let named = record.customer_source_id.as_ref().map(|_| "/customer_source_id");
+            let named = named.or_else(|| record.owner_of_account.as_ref().map(|_| "/owner_of_account"));
+            return Err(refused_as_erased(named.unwrap_or("/customer_of_link")));
+        }
         Ok((account.clone(), customer))
     }
 

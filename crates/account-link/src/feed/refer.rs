@@ -1,7 +1,7 @@
 //! What the records of a batch refer to, looked up once a batch.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeSet, HashMap, HashSet},
     hash::Hash,
 };
 
@@ -88,8 +88,7 @@ pub(crate) fn links(
     Ok(rows.into_iter().map(|(source_id, account, customer)| (source_id, (account, customer))).collect())
 }
 
-/// Customers by their id in the source system; one that was absorbed by a merge stands for its survivor, and one
-/// that was erased is not known.
+/// Customers by their id in the source system; one that was absorbed by a merge stands for its survivor.
 pub(crate) fn customers(
     conn: &mut Conn,
     source: &Source,
@@ -99,11 +98,19 @@ pub(crate) fn customers(
         let query = source_records::table
             .inner_join(customers::table.on(customers::id.eq(source_records::customer_id)))
             .filter(source_records::source_system.eq(&source.code))
-            .filter(source_records::source_id.eq_any(chunk))
-            .filter(customers::erased_at.is_null());
+            .filter(source_records::source_id.eq_any(chunk));
         Ok(query.select((source_records::source_id, customers::id, customers::merged_into)).load(&mut conn.db)?)
     })?;
     Ok(rows.into_iter().map(|(source_id, id, survivor)| (source_id, survivor.unwrap_or(id))).collect())
+}
+
+/// Those of these customers that were erased.
+pub(crate) fn erased(conn: &mut Conn, ids: impl Iterator<Item = CustomerId>) -> Result<HashSet<CustomerId>> {
+    let rows = in_chunks(ids, |chunk| {
+        let gone = customers::table.filter(customers::id.eq_any(chunk)).filter(customers::erased_at.is_not_null());
+        Ok(gone.select(customers::id).load::<CustomerId>(&mut conn.db)?)
+    })?;
+    Ok(rows.into_iter().collect())
 }
 
 /// Runs a query over distinct keys, so many at a time.

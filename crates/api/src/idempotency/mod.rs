@@ -6,6 +6,11 @@
 //! marked is never carried out again, even when the process dies before the answer is kept; then a repetition is
 //! told `idempotency_answer_lost`. The work goes on when the caller hangs up. What failed without having written
 //! (5xx, 408, 429) may be repeated at once.
+//!
+//! Answers hold personal data, so they are kept only where they are needed, and no longer than the data itself. A POST
+//! that reads is carried out again, with today's rights and a new entry in the access log; only its key is checked. After
+//! an erasure no answer from before is given any more, for nobody knows whom it names: a repetition is told
+//! `idempotency_answer_lost`, and nothing is carried out twice.
 
 mod body;
 mod record;
@@ -28,8 +33,10 @@ use kehu_kernel::{Actor, Store, store};
 use crate::{gate, problem::Problem, settings::Settings, time_limit, trace};
 use record::{Begun, Claim, Kept};
 
-pub use record::{SEALED, sweep};
+pub use record::{SEALED, forget, sweep};
 
+/// How the paths of POSTs end that only read: what they ask is too personal for a URL.
+pub const READS: &[&str] = &["/lookup", "/search", "/match", "/explain-match", "/reveal"];
 const KEY: &str = "idempotency-key";
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
@@ -51,6 +58,9 @@ pub async fn layer<B: MessageBody + 'static>(
         Ok(key) => key,
         Err(problem) => return Ok(request.error_response(problem)),
     };
+    if READS.iter().any(|end| request.path().ends_with(end)) {
+        return Ok(next.call(request).await?.map_into_boxed_body());
+    }
     let limit = time_limit::of(&request, &settings);
     let fingerprint = match body::fingerprint(&mut request).await {
         Ok(fingerprint) => fingerprint,

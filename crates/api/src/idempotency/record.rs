@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use diesel::{ExpressionMethods, OptionalExtension, QueryDsl, RunQueryDsl};
+use kehu_customer::privacy;
 use kehu_kernel::{
-    AnyId, Error, Instant, Result, Store, Tx, json::Json, rotation::SealedColumn, schema::idempotency_keys as keys, text_enum,
+    AnyId, Conn, Error, Instant, Result, Store, Tx, json::Json, rotation::SealedColumn, schema::idempotency_keys as keys,
+    text_enum,
 };
 
 use actix_web::http::StatusCode;
@@ -13,6 +15,10 @@ use crate::problem::Problem;
 
 /// How long an answer is kept.
 const LIFE: Duration = Duration::from_secs(24 * 3600);
+/// How far the clocks of two servers may be apart when an answer is compared with an erasure.
+const SKEW: Duration = Duration::from_secs(5);
+/// How many answers one transaction clears.
+const CHUNK: i64 = 1_000;
 /// Allowance above the time limit before a silent request counts as dead.
 const GRACE: Duration = Duration::from_secs(5);
 
@@ -27,7 +33,7 @@ text_enum! {
         Running = "running",
         /// Its change is committed; the answer is not kept (yet).
         Written = "written",
-        /// Its answer is kept.
+        /// It was answered. The answer is kept, unless an erasure has taken it.
         Answered = "answered",
     }
 }
@@ -134,6 +140,7 @@ fn begin_in(tx: &mut Tx<'_>, claim: &Claim) -> Result<Begun> {
     }
     let dead = created.plus(claim.limit + GRACE) <= now;
     match (state, status, sealed) {
+        (State::Answered, ..) if is_erased(tx, created)? => Ok(lost()),
         (State::Answered, Some(status), Some(sealed)) => Ok(Begun::Replay(Kept {
             status: u16::try_from(status).map_err(Error::internal)?,
             headers: headers.unwrap_or_default().0,
@@ -177,7 +184,12 @@ fn lost() -> Begun {
     Begun::Refused(Box::new(problem))
 }
 
-/// Keeps the answer. One that makes no promise for the next time (5xx, 408, 429), or that cannot be kept, lets
+/// Whether somebody was erased since a request began: its answer may name that person.
+fn is_erased(conn: &mut Conn, begun: Instant) -> Result<bool> {
+    Ok(privacy::last_erasure(conn)?.is_some_and(|erased| begun <= erased.plus(SKEW)))
+}
+
+/// Keeps the answer. One that makes no promise for the next time (5xx, 408, 429), or that cannot or must not be kept, lets
 /// the key go, unless something was written.
 pub(super) async fn end(store: &Store, claim: &Claim, kept: Option<Kept>) -> Result<()> {
     let claim = claim.clone();
@@ -187,7 +199,17 @@ pub(super) async fn end(store: &Store, claim: &Claim, kept: Option<Kept>) -> Res
 fn end_in(tx: &mut Tx<'_>, claim: &Claim, kept: Option<&Kept>) -> Result<()> {
     let promised = kept.filter(|kept| kept.status < 500 && !matches!(kept.status, 401 | 408 | 429));
     let mine = keys::table.find(&claim.key).filter(keys::row_id.eq(claim.row));
-    let Some(kept) = promised else {
+    let begun: Option<(Instant, State)> = mine.select((keys::created_at, keys::state)).first(&mut tx.db).optional()?;
+    let Some((begun, state)) = begun else { return Ok(()) };
+    // What succeeded without having written anything has only read.
+    let read = |kept: &&Kept| kept.status < 300 && state == State::Running;
+    let needed = promised.filter(|kept| !read(kept));
+    let erased = is_erased(tx, begun)?;
+    if needed.is_some() && erased && state == State::Written {
+        diesel::update(mine).set(keys::state.eq(State::Answered)).execute(&mut tx.db)?;
+        return Ok(());
+    }
+    let Some(kept) = needed.filter(|_| !erased) else {
         diesel::delete(mine.filter(keys::state.eq(State::Running))).execute(&mut tx.db)?;
         return Ok(());
     };
@@ -203,10 +225,35 @@ fn end_in(tx: &mut Tx<'_>, claim: &Claim, kept: Option<&Kept>) -> Result<()> {
     Ok(())
 }
 
-/// Removes keys whose day is over.
+/// Clears some of the answers from before the last erasure; whether there may be more. Their keys stay, so that nothing is
+/// carried out twice.
+///
+/// # Errors
+/// The database's.
+pub fn forget(tx: &mut Tx<'_>) -> Result<bool> {
+    let Some(erased) = privacy::last_erasure(tx)? else { return Ok(false) };
+    let named: Vec<Vec<u8>> = keys::table
+        .filter(keys::body_sealed.is_not_null())
+        .filter(keys::created_at.le(erased.plus(SKEW)))
+        .limit(CHUNK)
+        .select(keys::key_hash)
+        .load(&mut tx.db)?;
+    let all = i64::try_from(named.len()).map_err(Error::internal)?;
+    diesel::update(keys::table.filter(keys::key_hash.eq_any(named)))
+        .set((
+            keys::status.eq(None::<i32>),
+            keys::headers.eq(None::<Json<Vec<(String, String)>>>),
+            keys::body_sealed.eq(None::<Vec<u8>>),
+        ))
+        .execute(&mut tx.db)?;
+    Ok(all == CHUNK)
+}
+
+/// Removes keys whose day is over, and answers that an erasure left behind.
 ///
 /// # Errors
 /// The database's.
 pub fn sweep(store: &Store) -> Result<usize> {
+    while store.write_blocking(forget)? {}
     store.write_blocking(|tx| Ok(diesel::delete(keys::table.filter(keys::expires_at.le(tx.now))).execute(&mut tx.db)?))
 }

@@ -346,8 +346,8 @@ pub fn create(tx: &mut Tx<'_>, actor: &Actor, new: NewAttributeDefinition) -> Re
 /// Changes a definition that still has the version the caller saw.
 ///
 /// # Errors
-/// [`Error::Forbidden`]; [`Error::NotFound`]; [`Error::PreconditionFailed`]; [`Error::Invalid`];
-/// [`Error::Conflict`] `choice_in_use`.
+/// [`Error::Forbidden`], also for another class by somebody who does not see the old one; [`Error::NotFound`];
+/// [`Error::PreconditionFailed`]; [`Error::Invalid`]; [`Error::Conflict`] `choice_in_use`.
 pub fn update(
     tx: &mut Tx<'_>,
     actor: &Actor,
@@ -362,6 +362,7 @@ pub fn update(
     if row.version != version {
         return Err(Error::PreconditionFailed { current: row.version });
     }
+    row.field_class.check_change(actor, patch.field_class)?;
     if let Some(choices) = patch.choices {
         check_unused(tx, id, &row.choices.0, &choices)?;
         row.choices = Json(choices);

@@ -13,17 +13,58 @@ use serde_json::Value;
 
 use crate::CustomerId;
 
-pub use own::BELONGINGS;
+pub use own::{BELONGINGS, BEYOND};
 pub use statement::Statement;
 
-/// The tables of all crates whose rows belong to customers.
+/// What all crates together hold of customers.
 #[derive(Clone, Copy, Debug)]
-pub struct Registry(pub &'static [&'static [Belonging]]);
+pub struct Registry {
+    /// The tables whose rows belong to customers.
+    pub belongings: &'static [&'static [Belonging]],
+    /// All other tables.
+    pub beyond: &'static [&'static [Beyond]],
+    /// What takes a customer out of records that are not its own. They run before anything of the customer is erased, while
+    /// it is still known what it was called.
+    pub elsewhere: &'static [Scrubber],
+}
 
 impl Registry {
     /// Every column, in the order in which a merge takes them.
     pub fn iter(&self) -> impl Iterator<Item = &'static Belonging> {
-        self.0.iter().flat_map(|list| list.iter())
+        self.belongings.iter().flat_map(|list| list.iter())
+    }
+
+    /// Every table without such a column.
+    pub fn beyond(&self) -> impl Iterator<Item = &'static Beyond> {
+        self.beyond.iter().flat_map(|list| list.iter())
+    }
+}
+
+/// A table without a column that leads to a customer, and what it may hold of one nevertheless.
+#[derive(Clone, Copy, Debug)]
+pub struct Beyond {
+    /// The table.
+    pub table: &'static str,
+    /// What it holds.
+    pub holding: Holding,
+}
+
+/// What a table holds of customers that has no column for them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Holding {
+    /// Nothing.
+    Nothing,
+    /// Its rows are exported as parts of the entries of this section.
+    Within(&'static str),
+    /// Something that an export does not hand out, for this reason.
+    Kept(&'static str),
+}
+
+impl Beyond {
+    /// A table.
+    #[must_use]
+    pub const fn new(table: &'static str, holding: Holding) -> Self {
+        Self { table, holding }
     }
 }
 

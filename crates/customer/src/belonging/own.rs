@@ -2,7 +2,7 @@
 
 use crate::{attribute, privacy::reader, tag};
 
-use super::{Belonging, Block, Fit, OnErasure, OnExport, OnMerge, Rules};
+use super::{Belonging, Beyond, Block, Fit, Holding, OnErasure, OnExport, OnMerge, Rules};
 
 /// What is left of a contact person who was a customer and was erased: that there was one.
 const NAMELESS_PERSON: &[(&str, &str)] = &[
@@ -28,6 +28,17 @@ const NAMELESS_PERSON: &[(&str, &str)] = &[
 
 const ITS_OWN: OnMerge = OnMerge::Stays("It tells the history of the record that it was written for.");
 const SEARCH: OnExport = OnExport::No("It is computed from what else is exported.");
+
+/// Tables of this crate, and of the kernel, without a column that leads to a customer.
+pub const BEYOND: &[Beyond] = &[
+    Beyond::new("event_heads", Holding::Nothing),
+    Beyond::new("jobs", Holding::Kept("Jobs name records by their ids and are removed when they are old.")),
+    Beyond::new("match_parameters", Holding::Nothing),
+    Beyond::new("tag_domains", Holding::Nothing),
+    Beyond::new("tags", Holding::Within("customer_tags")),
+    Beyond::new("attribute_definitions", Holding::Within("custom_attributes")),
+    Beyond::new("contact_person_relations", Holding::Kept("They are the bank's own notes, and name other people.")),
+];
 
 /// Columns of this crate, and of the kernel, by which rows belong to customers.
 pub const BELONGINGS: &[Belonging] = &[
@@ -65,6 +76,11 @@ pub const BELONGINGS: &[Belonging] = &[
         .unversioned()
         // The id in the source stays, so that the source does not bring the customer back.
         .on_erasure(OnErasure::By(reader::forget_source_records)),
+    Belonging::new("duplicate_allowances", "customer_id")
+        .keyed_by("customer_id")
+        .unversioned()
+        .on_merge(ITS_OWN)
+        .on_export(OnExport::No("Why the customer is not somebody else may name other customers.")),
     Belonging::new("relations", "customer_id").on_merge(OnMerge::Moves(Rules {
         yields: None,
         fits: &[],
@@ -101,7 +117,10 @@ pub const BELONGINGS: &[Belonging] = &[
             ),
         }))
         .on_export(OnExport::Read { section: "custom_attributes", read: attribute::custom::exported }),
-    Belonging::new("contact_persons", "person_customer_id").on_erasure(OnErasure::Scrubbed(NAMELESS_PERSON)),
+    Belonging::new("contact_persons", "person_customer_id")
+        .on_export(OnExport::Read { section: "contact_persons", read: reader::contact_persons })
+        .keeping_back(reader::BANKS_OWN)
+        .on_erasure(OnErasure::Scrubbed(NAMELESS_PERSON)),
     Belonging::new("employments", "customer_id").on_merge(OnMerge::Moves(Rules {
         yields: None,
         fits: &[],
@@ -183,7 +202,9 @@ pub const BELONGINGS: &[Belonging] = &[
         .unversioned()
         .unreferenced()
         .on_merge(OnMerge::Stays("The log is append-only; the survivor reads it through its lineage."))
-        .on_export(OnExport::Read { section: "access_log", read: reader::accesses })
+        .on_export(OnExport::No(
+            "Who in the bank looks into a record, and for which purpose, may be an inquiry that the law forbids to tell.",
+        ))
         .on_erasure(OnErasure::Kept("The audit is append-only and holds no personal data of the customer.")),
 ];
 

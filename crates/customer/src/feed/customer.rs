@@ -273,6 +273,8 @@ pub(super) struct Known {
     branches: HashMap<String, AnyId>,
     /// Those of the customers that were erased.
     erased: HashSet<CustomerId>,
+    /// Customers that records name as owners of organisations.
+    owners: HashSet<CustomerId>,
 }
 
 fn apply_round(
@@ -369,6 +371,12 @@ fn checked(record: &CustomerRecord, source: &Source, known: &Known) -> Result<Ne
             None => return Err(Outcome::Parked { waiting_for: format!("branch:{}:{code}", source.code) }),
         },
     };
+    for (place, owner) in record.main_shareholders.iter().flatten().enumerate() {
+        if owner.customer_id.is_some_and(|id| !known.owners.contains(&id)) {
+            let pointer = format!("/main_shareholders/{place}/customer_id");
+            return Err(Outcome::rejected(&pointer, "unknown_customer", "There is no such customer."));
+        }
+    }
     let new = record.to_new(source, branch).map_err(|fault| Outcome::Rejected(vec![fault]))?;
     new.validate().map_err(|errors| Outcome::Rejected(flat(check::faults(&errors))))?;
     Ok(new)
@@ -407,6 +415,14 @@ impl Known {
             .filter(customers::erased_at.is_not_null())
             .select(customers::id)
             .load(&mut conn.db)?;
+        let named = round.iter().flat_map(|(_, record)| record.main_shareholders.iter().flatten());
+        let named: Vec<CustomerId> = named.filter_map(|owner| owner.customer_id).collect();
+        let owners: Vec<CustomerId> = if named.is_empty() {
+            Vec::new()
+        } else {
+            let there = customers::table.filter(customers::id.eq_any(named)).filter(customers::erased_at.is_null());
+            there.select(customers::id).load(&mut conn.db)?
+        };
         let by_source = rows.into_iter().map(|(key, id, customer, hash)| (key, (id, customer, hash))).collect();
         let numbers: Vec<Vec<u8>> =
             round.iter().flat_map(|(_, record)| verified_numbers(conn, record)).map(|(_, index)| index).collect();
@@ -432,7 +448,13 @@ impl Known {
                 branches::table.filter(branches::code.eq_any(codes)).select((branches::code, branches::id)).load(&mut conn.db)?;
             homes = rows.into_iter().collect();
         }
-        Ok(Self { by_source, by_number, branches: homes, erased: erased.into_iter().collect() })
+        Ok(Self {
+            by_source,
+            by_number,
+            branches: homes,
+            erased: erased.into_iter().collect(),
+            owners: owners.into_iter().collect(),
+        })
     }
 }
 

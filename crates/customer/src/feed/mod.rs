@@ -41,5 +41,11 @@ pub mod relations {
 /// Code of the refusal of a record whose customer was erased.
 pub const ERASED: &str = "erased";
 
+/// What becomes of a record of a customer that was erased.
+#[must_use]
+pub fn refused_as_erased(pointer: &str) -> kehu_kernel::feed::Outcome {
+    known::erased(pointer)
+}
+
 /// Class of attributes under which sources give the precedence of profile values.
 pub const PROFILE: &str = "profile";

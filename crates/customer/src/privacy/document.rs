@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 
 use crate::{
     CustomerId,
-    belonging::{OnExport, Registry},
+    belonging::{Holding, OnExport, Registry},
     scope,
 };
 
@@ -21,6 +21,16 @@ pub(crate) const PRIVATE: &[(&str, &str)] = &[
     ("operational_rating", "The bank's own assessment of its risk."),
     ("rated_on", "The bank's own assessment of its risk."),
 ];
+
+/// Why an export does not say who in the bank did what, and for which reason.
+const INSIDE: &str = "Who in the bank did it, and why, is told by the bank where the law allows it.";
+
+/// Whether a column, of whichever table, tells who in the bank did something, or why.
+pub(super) fn is_inside(column: &str) -> bool {
+    ["actor", "actor_kind", "on_behalf_by", "request_id", "reason"].contains(&column)
+        || column.ends_with("_by")
+        || column.ends_with("_reason")
+}
 
 /// Everything that was held about a customer at one moment. Identity and account numbers are in full.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
@@ -66,9 +76,15 @@ pub(super) fn gather(conn: &mut Conn, registry: Registry, customer: CustomerId) 
     let mut sections: BTreeMap<&str, Vec<Value>> = BTreeMap::new();
     let mut left_out: Vec<_> =
         PRIVATE.iter().map(|(field, reason)| PrivacyExportOmission::new("customers", Some(field), reason)).collect();
+    left_out.extend(inside("customers"));
     let own: Vec<&str> = PRIVATE.iter().map(|(field, _)| *field).collect();
     let rows = document::rows(conn, "customers", "id", "id", &records, &own)?;
-    sections.insert("customers", rows.into_iter().map(Value::Object).collect());
+    sections.insert("customers", rows.into_iter().map(Value::Object).map(outside).collect());
+    for beyond in registry.beyond() {
+        if let Holding::Kept(reason) = beyond.holding {
+            left_out.push(PrivacyExportOmission::new(beyond.table, None, reason));
+        }
+    }
     for belonging in registry.iter() {
         let (section, rows) = match belonging.export {
             OnExport::No(reason) => {
@@ -85,16 +101,30 @@ pub(super) fn gather(conn: &mut Conn, registry: Registry, customer: CustomerId) 
         };
         let told =
             belonging.private.iter().map(|(field, reason)| PrivacyExportOmission::new(belonging.table, Some(field), reason));
-        left_out.extend(told);
+        left_out.extend(told.chain(inside(belonging.table)));
         let entries = sections.entry(section).or_default();
         // Two columns of one table may lead to the same row.
         let known: HashSet<String> = entries.iter().filter_map(id).collect();
-        entries.extend(rows.into_iter().filter(|row| id(row).is_none_or(|id| !known.contains(&id))));
+        entries.extend(rows.into_iter().map(outside).filter(|row| id(row).is_none_or(|id| !known.contains(&id))));
     }
     left_out.sort();
     left_out.dedup();
     let sections = sections.into_iter().map(|(name, rows)| (name.to_owned(), Value::Array(rows))).collect();
     Ok(PrivacyExportContent { customer_id: customer, as_of: conn.now, records, sections, left_out })
+}
+
+/// The row without the columns that tell of the bank's inside.
+fn outside(mut row: Value) -> Value {
+    if let Value::Object(columns) = &mut row {
+        columns.retain(|column, _| !is_inside(column));
+    }
+    row
+}
+
+fn inside(table: &'static str) -> impl Iterator<Item = PrivacyExportOmission> {
+    document::columns(table)
+        .filter(|column| is_inside(column))
+        .map(move |column| PrivacyExportOmission::new(table, Some(column), INSIDE))
 }
 
 fn id(row: &Value) -> Option<String> {

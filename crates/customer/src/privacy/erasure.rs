@@ -6,7 +6,8 @@
 
 use diesel::{ExpressionMethods, OptionalExtension, QueryDsl, QueryableByName, RunQueryDsl};
 use kehu_kernel::{
-    Action, Actor, AnyId, BasisPoints, Conn, Error, Instant, Result, Tx,
+    Action, Actor, AnyId, BasisPoints, Conn, Error, Instant, Page, PageParams, Result, Tx,
+    audit::{self, AccessEntry, AccessFilter},
     error::Obstacle,
     event::NewEvent,
     schema::{customers, events, merges},
@@ -145,6 +146,11 @@ pub fn erase(
             obstacles: answer.obstacles,
         });
     }
+    for scrub in registry.elsewhere {
+        for record in &answer.records {
+            scrub(tx, *record)?;
+        }
+    }
     for record in &answer.records {
         for belonging in registry.iter() {
             carry_out(tx, belonging, *record)?;
@@ -162,6 +168,43 @@ pub fn erase(
     answer.erased_at = Some(tx.now);
     answer.erased_by = Some(actor.subject.clone());
     Ok(answer)
+}
+
+/// When a customer was last erased; for what keeps copies of answers.
+///
+/// # Errors
+/// The database's.
+pub fn last_erasure(conn: &mut Conn) -> Result<Option<Instant>> {
+    let last: Option<Option<Instant>> = customers::table
+        .filter(customers::erased_at.is_not_null())
+        .order(customers::erased_at.desc())
+        .select(customers::erased_at)
+        .first(&mut conn.db)
+        .optional()?;
+    Ok(last.flatten())
+}
+
+/// Who read the data of a customer: for those who may see that of a customer, and after its erasure, for which it is kept as
+/// evidence, for those who manage privacy.
+///
+/// # Errors
+/// [`Error::NotFound`]; [`Error::Forbidden`] without `audit.read`; [`Error::Invalid`] for a bad page request.
+pub fn access_log(
+    conn: &mut Conn,
+    actor: &Actor,
+    customer: CustomerId,
+    filter: &AccessFilter,
+    params: &PageParams,
+) -> Result<Page<AccessEntry>> {
+    match scope::require_inside(conn, actor, Action::AuditRead, customer) {
+        Ok(_) => {}
+        Err(Error::NotFound) if actor.reach(Action::PrivacyManage).is_some() => {
+            erasure(conn, actor, customer)?;
+        }
+        Err(error) => return Err(error),
+    }
+    let lineage = scope::lineage(conn, customer)?;
+    audit::of_customers(conn, &lineage, filter, params)
 }
 
 /// The tombstone of an erased customer, for those who manage privacy; to everybody else it is not there.

@@ -2,6 +2,7 @@
 //! or something that is still open stands in the way.
 
 mod document;
+pub mod elsewhere;
 mod erasure;
 mod export;
 mod hold;
@@ -10,7 +11,7 @@ pub(crate) mod reader;
 use kehu_kernel::rotation::SealedColumn;
 
 pub use document::PrivacyExportContent;
-pub use erasure::{CustomerErasure, ErasedTable, ErasureRequest, ErasureTreatment, erase, erasure};
+pub use erasure::{CustomerErasure, ErasedTable, ErasureRequest, ErasureTreatment, access_log, erase, erasure, last_erasure};
 pub use export::{
     EXPIRY, JOB_KIND, PrivacyExport, PrivacyExportId, PrivacyExportState, content, export, get, handler, list, sweep,
 };

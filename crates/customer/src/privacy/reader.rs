@@ -11,11 +11,21 @@ use kehu_kernel::{
 };
 use serde_json::{Map, Value};
 
-use super::document::PRIVATE;
+use super::document::{PRIVATE, is_inside};
 use crate::{CustomerId, identity::NUMBER};
 
-/// The kinds of events that are the bank's and the authorities' own matter begin so.
-const PRIVATE_EVENTS: &str = "legal_hold.";
+/// The kinds of events that are the bank's and the authorities' own matter begin so: holds, who exports for which inquiry,
+/// and with whom the customer is compared.
+const PRIVATE_EVENTS: &[&str] = &["legal_hold.", "privacy_export.", "match_candidate."];
+
+/// What the bank plans with a contact person, and how it judges it.
+pub(crate) const BANKS_OWN: &[(&str, &str)] = &[
+    ("closeness", "The bank's own assessment."),
+    ("influence", "The bank's own assessment."),
+    ("coping_strategy", "How the bank plans to deal with the person."),
+    ("competitor_relations", "The bank's own assessment."),
+    ("care_plan", "How the bank plans to deal with the person."),
+];
 
 /// Whether the bank keeps the values of a field, and its changes, for itself.
 fn is_private(field: &str) -> bool {
@@ -49,34 +59,47 @@ pub(crate) fn history(conn: &mut Conn, records: &[CustomerId]) -> Result<Vec<Val
     Ok(rows.into_iter().filter(told).map(Value::Object).collect())
 }
 
-/// Events, without those of legal holds and without the names of fields that the bank keeps for itself.
+/// Events, but for those that are the bank's own matter, and without what they tell of fields, people and reasons that the
+/// bank keeps for itself. One that told of nothing else is not there: even its moment would tell.
 pub(crate) fn events(conn: &mut Conn, records: &[CustomerId]) -> Result<Vec<Value>> {
     let rows = document::rows(conn, "events", "customer_id", "id", records, &["position"])?;
-    let told =
-        |row: &Map<String, Value>| !row.get("kind").and_then(Value::as_str).is_some_and(|kind| kind.starts_with(PRIVATE_EVENTS));
-    let shown = |mut row: Map<String, Value>| {
-        if let Some(fields) = row.get_mut("data").and_then(|data| data.get_mut("fields")) {
-            without_private(fields);
-        }
-        Value::Object(row)
-    };
-    Ok(rows.into_iter().filter(told).map(shown).collect())
+    Ok(rows.into_iter().filter_map(told).map(Value::Object).collect())
 }
 
-/// Who has read what, without the names of fields that the bank keeps for itself.
-pub(crate) fn accesses(conn: &mut Conn, records: &[CustomerId]) -> Result<Vec<Value>> {
-    let rows = document::rows(conn, "access_log", "customer_id", "id", records, &[])?;
-    let shown = |mut row: Map<String, Value>| {
-        row.get_mut("fields").map(without_private);
-        Value::Object(row)
-    };
-    Ok(rows.into_iter().map(shown).collect())
-}
-
-fn without_private(fields: &mut Value) {
-    if let Value::Array(names) = fields {
-        names.retain(|name| !name.as_str().is_some_and(is_private));
+fn told(mut row: Map<String, Value>) -> Option<Map<String, Value>> {
+    let kind = row.get("kind").and_then(Value::as_str).unwrap_or_default();
+    if PRIVATE_EVENTS.iter().any(|private| kind.starts_with(private)) {
+        return None;
     }
+    if let Some(Value::Object(data)) = row.get_mut("data") {
+        data.retain(|name, _| !is_inside(name));
+        if let Some(Value::Array(fields)) = data.get_mut("fields") {
+            let all = fields.len();
+            fields.retain(|name| !name.as_str().is_some_and(is_private));
+            if all > 0 && fields.is_empty() {
+                return None;
+            }
+        }
+    }
+    Some(row)
+}
+
+/// What is known of the customer as a contact person of organisations, with where it works.
+pub(crate) fn contact_persons(conn: &mut Conn, records: &[CustomerId]) -> Result<Vec<Value>> {
+    let ours: Vec<&str> = BANKS_OWN.iter().map(|(column, _)| *column).collect();
+    let rows = document::rows(conn, "contact_persons", "person_customer_id", "id", records, &ours)?;
+    let ids: Vec<AnyId> = rows.iter().filter_map(|row| row.get("id")?.as_str()?.parse().ok()).collect();
+    let mut places: HashMap<String, Vec<Value>> = HashMap::new();
+    for row in document::rows(conn, "employments", "contact_person_id", "id", &ids, &["end_reason"])? {
+        let person = row.get("contact_person_id").and_then(Value::as_str).unwrap_or_default().to_owned();
+        places.entry(person).or_default().push(Value::Object(row));
+    }
+    let with_places = |mut row: Map<String, Value>| {
+        let own = row.get("id").and_then(Value::as_str).and_then(|id| places.get(id)).cloned();
+        row.insert("employments".to_owned(), Value::Array(own.unwrap_or_default()));
+        Value::Object(row)
+    };
+    Ok(rows.into_iter().map(with_places).collect())
 }
 
 /// The ids in the sources stay, what the sources said goes.

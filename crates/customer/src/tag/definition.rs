@@ -295,8 +295,8 @@ pub fn create(tx: &mut Tx<'_>, actor: &Actor, new: NewTag) -> Result<Tag> {
 /// Changes a tag that still has the version the caller saw.
 ///
 /// # Errors
-/// [`Error::Forbidden`]; [`Error::NotFound`]; [`Error::PreconditionFailed`]; [`Error::Invalid`];
-/// [`Error::Conflict`] `choice_in_use`.
+/// [`Error::Forbidden`], also for another class by somebody who does not see the old one; [`Error::NotFound`];
+/// [`Error::PreconditionFailed`]; [`Error::Invalid`]; [`Error::Conflict`] `choice_in_use`.
 pub fn update(tx: &mut Tx<'_>, actor: &Actor, id: TagId, version: i64, patch: TagPatch) -> Result<Tag> {
     actor.allow_everywhere(Action::TagManage)?;
     diesel::update(tags::table.find(id)).set(tags::version.eq(tags::version)).execute(&mut tx.db)?;
@@ -304,6 +304,7 @@ pub fn update(tx: &mut Tx<'_>, actor: &Actor, id: TagId, version: i64, patch: Ta
     if row.version != version {
         return Err(Error::PreconditionFailed { current: row.version });
     }
+    row.field_class.check_change(actor, patch.field_class)?;
     let mut faults = Vec::new();
     if let Some(domain) = patch.tag_domain_id {
         check_domain(tx, domain, &mut faults)?;

@@ -103,6 +103,23 @@ pub(super) fn record(document: &Document, file: &PlannedFile, key: FeedKey, raw:
     }
 }
 
+/// The ids in the source of the customers of whom a row tells, as far as they can be read of it.
+pub(super) fn customers(document: &Document, file: &PlannedFile, key: FeedKey, raw: &Raw) -> Vec<String> {
+    let names = dispatch::names_customers_by(key.feed);
+    match feed_mapping(document, file, key) {
+        Some(mapping) => mapping.texts(document, raw, names),
+        None => {
+            let record = raw.get("record");
+            let text = |name: &&str| match record?.get(*name)? {
+                Value::String(text) => Some(text.clone()),
+                Value::Number(number) => Some(number.to_string()),
+                _ => None,
+            };
+            names.iter().filter_map(text).collect()
+        }
+    }
+}
+
 fn feed_mapping<'a>(document: &'a Document, file: &PlannedFile, key: FeedKey) -> Option<&'a FeedMapping> {
     let mapping = file.mapping(document)?;
     mapping.feeds.iter().filter(|feed| feed.feed == key.feed).nth(key.nth.checked_sub(1)?)

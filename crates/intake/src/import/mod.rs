@@ -3,6 +3,7 @@
 mod batch;
 mod directory;
 mod entity;
+mod forget;
 mod job;
 mod mask;
 mod parked;
@@ -18,6 +19,7 @@ pub use entity::{
     Import, ImportCounts, ImportFile, ImportFileId, ImportFilter, ImportId, ImportState, NewImport, StoredFile, create, get,
     list, run, start,
 };
+pub use forget::forget;
 pub use job::{JOB_KIND, handler};
 pub use preview::{FeedPreview, FilePreview, MatchCount, Preview, PreviewError};
 pub use replay::{Correction, ReplayRequest, replay};

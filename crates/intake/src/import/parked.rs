@@ -197,7 +197,7 @@ fn again_for_feed(
     let fates = batch::apply(tx, actor, &plan.source, &plan.document, file, &items)?;
     batch::settle(tx, plan.import_id, 0, &items, &fates)?;
     for (again, fate) in group.iter().zip(&fates) {
-        rows::tried_again(tx, &again.row, &again.raw, fate)?;
+        rows::tried_again(tx, plan, file, again, fate)?;
     }
     Ok(fates)
 }
@@ -217,8 +217,8 @@ fn again_whole(tx: &mut Tx<'_>, actor: &Actor, plan: &Plan, file: &PlannedFile, 
         let items = batch::items(&plan.document, file, vec![row]);
         let fates = batch::apply(tx, actor, &plan.source, &plan.document, file, &items)?;
         batch::settle(tx, plan.import_id, 0, &items, &fates)?;
-        rows::keep(tx, plan.import_id, &items, &fates)?;
-        rows::tried_again(tx, &again.row, &again.raw, &Fate::Unchanged)?;
+        rows::keep(tx, plan, file, &items, &fates)?;
+        rows::tried_again(tx, plan, file, again, &Fate::Unchanged)?;
         all.extend(fates);
     }
     Ok(all)

@@ -1,8 +1,9 @@
 //! What the files hold, found without writing anything: counts, first errors, samples.
 
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
+use diesel::{ExpressionMethods, QueryDsl, RunQueryDsl};
 use kehu_customer::feed::RecordMatch;
-use kehu_kernel::{Action, Actor, Result, Store, crypto::Keyring, feed::Source};
+use kehu_kernel::{Action, Actor, Result, Store, Tx, crypto::Keyring, feed::Source, json::Json, schema::imports};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -27,7 +28,7 @@ pub struct Preview {
     #[schema(max_items = 1000)]
     pub files: Vec<FilePreview>,
     /// The first records as the mapping makes them: `{file, feed, record}`, numbers of documents and accounts
-    /// masked; null for callers without `import.manage`.
+    /// masked; null for callers without `import.manage`, and once the import has ended.
     #[schema(value_type = Option<Vec<Object>>, max_items = 10000)]
     pub samples: Option<Value>,
 }
@@ -107,6 +108,15 @@ pub(super) struct Kept {
 }
 
 const LABEL: &str = "imports.preview";
+
+/// Drops the samples of an import: they were there to judge what it would bring.
+pub(super) fn forget_samples(tx: &mut Tx<'_>, import: ImportId) -> Result<()> {
+    let kept: Option<Json<Kept>> = imports::table.find(import).select(imports::preview).first(&mut tx.db)?;
+    let Some(Json(kept)) = kept.filter(|kept| !kept.0.samples.is_empty()) else { return Ok(()) };
+    let without = Kept { samples: String::new(), ..kept };
+    diesel::update(imports::table.find(import)).set(imports::preview.eq(Json(without))).execute(&mut tx.db)?;
+    Ok(())
+}
 
 impl Kept {
     pub(super) fn seal(keys: &Keyring, import: ImportId, files: Vec<FilePreview>, samples: Vec<Value>) -> Result<Self> {

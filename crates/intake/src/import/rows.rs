@@ -9,11 +9,11 @@ use kehu_customer::feed::ERASED;
 use kehu_kernel::{
     Action, Actor, AnyId, Conn, Error, Id, Instant, Page, PageParams, Result, Tx,
     audit::{self, Access},
-    bulk_copy,
+    bulk_copy, bulk_insert,
     crypto::{BlindIndex, Keyring},
     json::Json,
     rotation::SealedColumn,
-    schema::{import_files, import_rows, imports},
+    schema::{import_files, import_row_customers, import_rows, imports},
     text_enum,
 };
 use serde::{Deserialize, Serialize};
@@ -22,8 +22,10 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::{
     ImportFileId, ImportId,
-    batch::{Fate, Item},
-    mask,
+    batch::{Fate, FeedKey, Item},
+    forget, mask,
+    parked::Again,
+    plan::{Plan, PlannedFile},
 };
 use crate::mapping::{Raw, RowError};
 
@@ -128,14 +130,17 @@ impl ImportRow {
 }
 
 /// Keeps the items that were not taken in.
-pub(super) fn keep(tx: &mut Tx<'_>, import: ImportId, items: &[Item], fates: &[Fate]) -> Result<()> {
-    let mut rows = Vec::new();
+pub(super) fn keep(tx: &mut Tx<'_>, plan: &Plan, file: &PlannedFile, items: &[Item], fates: &[Fate]) -> Result<()> {
+    let (mut rows, mut told) = (Vec::new(), Vec::new());
     for (item, fate) in items.iter().zip(fates) {
         let Some(Kept { state, errors, waiting_for, waiting_kind }) = Kept::of(&tx.keys, fate) else { continue };
         let id = ImportRowId::new();
+        if let Some(key) = item.key {
+            told.extend(forget::told(&tx.keys, plan, file, key, id, &item.raw));
+        }
         rows.push(ImportRow {
             id,
-            import_id: import,
+            import_id: plan.import_id,
             file_id: item.file_id,
             feed: item.key.map_or_else(|| WHOLE.to_owned(), |key| key.to_string()),
             row_no: item.row_no,
@@ -151,12 +156,14 @@ pub(super) fn keep(tx: &mut Tx<'_>, import: ImportId, items: &[Item], fates: &[F
     }
     if !rows.is_empty() {
         bulk_copy!(tx, import_rows::table, rows)?;
+        bulk_insert!(tx, import_row_customers::table, told)?;
     }
     Ok(())
 }
 
 /// Writes down what became of a row that was tried again. A parked one that is in needs no keeping.
-pub(super) fn tried_again(tx: &mut Tx<'_>, row: &ImportRow, raw: &Raw, fate: &Fate) -> Result<()> {
+pub(super) fn tried_again(tx: &mut Tx<'_>, plan: &Plan, file: &PlannedFile, again: &Again, fate: &Fate) -> Result<()> {
+    let (row, raw) = (&again.row, again.raw.as_ref());
     match Kept::of(&tx.keys, fate) {
         Some(Kept { state, errors, waiting_for, waiting_kind }) => {
             let sealed = seal(&tx.keys, row.id, kept_of(raw, &errors))?;
@@ -170,6 +177,11 @@ pub(super) fn tried_again(tx: &mut Tx<'_>, row: &ImportRow, raw: &Raw, fate: &Fa
                     import_rows::updated_at.eq(tx.now),
                 ))
                 .execute(&mut tx.db)?;
+            if let Ok(key) = row.feed.parse::<FeedKey>() {
+                diesel::delete(import_row_customers::table.filter(import_row_customers::import_row_id.eq(row.id)))
+                    .execute(&mut tx.db)?;
+                bulk_insert!(tx, import_row_customers::table, forget::told(&tx.keys, plan, file, key, row.id, raw))?;
+            }
         }
         None if row.state == RowState::Parked => {
             diesel::delete(import_rows::table.find(row.id)).execute(&mut tx.db)?;
@@ -189,7 +201,7 @@ fn kept_of<'a>(raw: &'a Raw, errors: &[RowError]) -> &'a Raw {
     if errors.iter().any(|error| error.code == ERASED) { &NOTHING } else { raw }
 }
 
-fn seal(keys: &Keyring, id: ImportRowId, raw: &Raw) -> Result<Vec<u8>> {
+pub(super) fn seal(keys: &Keyring, id: ImportRowId, raw: &Raw) -> Result<Vec<u8>> {
     keys.seal(LABEL, id, &serde_json::to_string(raw).map_err(Error::internal)?)
 }
 

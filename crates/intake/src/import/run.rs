@@ -16,7 +16,7 @@ use super::{
     entity::{self, ended},
     parked,
     plan::{Plan, PlannedFile},
-    preview::{Collector, Kept},
+    preview::{self, Collector, Kept},
     rows,
 };
 use crate::reader::Row;
@@ -188,7 +188,7 @@ impl Run<'_> {
         again_when_raced(self.store, move |tx| {
             let fates = batch::apply(tx, &actor, &plan.source, &plan.document, &file, &items)?;
             batch::settle(tx, plan.import_id, step.size, &items, &fates)?;
-            rows::keep(tx, plan.import_id, &items, &fates)?;
+            rows::keep(tx, &plan, &file, &items, &fates)?;
             step.save(tx, &file)?;
             match &lease {
                 Some(lease) => lease.progress(tx, step.done, Some(step.total)),
@@ -204,6 +204,7 @@ impl Run<'_> {
             diesel::update(imports::table.find(id))
                 .set((imports::finished_at.eq(tx.now), imports::error.eq(None::<String>)))
                 .execute(&mut tx.db)?;
+            preview::forget_samples(tx, id)?;
             let record = entity::find(tx, id)?;
             tx.emit(&actor, ended("import.done", id, &record));
             Ok(())
@@ -224,6 +225,7 @@ impl Run<'_> {
             diesel::update(imports::table.find(id))
                 .set((imports::error.eq(&reason), imports::finished_at.eq(tx.now)))
                 .execute(&mut tx.db)?;
+            preview::forget_samples(tx, id)?;
             let record = entity::find(tx, id)?;
             tx.emit(&actor, ended("import.failed", id, &record));
             Ok(())

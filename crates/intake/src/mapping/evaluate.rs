@@ -60,6 +60,14 @@ impl FeedMapping {
         if evaluation.errors.is_empty() { Ok(Value::Object(record)) } else { Err(evaluation.errors) }
     }
 
+    /// The texts that a row gives to some fields, whatever is wrong with the others.
+    #[must_use]
+    pub fn texts(&self, document: &Document, row: &Raw, names: &[&str]) -> Vec<String> {
+        let mut evaluation = Evaluation { document, row, errors: Vec::new() };
+        let fields = names.iter().filter_map(|name| Some((name, self.fields.get(*name)?)));
+        fields.filter_map(|(name, field)| shown(evaluation.value(field, &format!("/{name}")))).collect()
+    }
+
     /// What the owner of the feed said about a record, with the columns that it came from.
     #[must_use]
     pub fn explain(&self, errors: Vec<FieldError>) -> Vec<RowError> {

@@ -9,7 +9,7 @@ use super::{Conn, Db, sql};
 use crate::{Error, Id, Instant, Result};
 
 /// The tables with the names and types of their columns, as the generated file tells them.
-static TABLES: LazyLock<HashMap<&str, Vec<(&str, &str)>>> = LazyLock::new(|| {
+static TABLES: LazyLock<HashMap<&'static str, Vec<(&'static str, &'static str)>>> = LazyLock::new(|| {
     let mut tables: HashMap<&str, Vec<(&str, &str)>> = HashMap::new();
     let mut table = "";
     for line in include_str!("../schema.rs").lines().map(str::trim) {
@@ -29,6 +29,16 @@ struct Document {
     document: String,
 }
 
+/// The names of a table's columns; of none that is not there.
+pub fn columns(table: &str) -> impl Iterator<Item = &'static str> + use<> {
+    TABLES.get(table).into_iter().flatten().map(|(name, _)| *name)
+}
+
+/// The names of all tables.
+pub fn tables() -> impl Iterator<Item = &'static str> {
+    TABLES.keys().copied()
+}
+
 /// How many ids one query asks for.
 const CHUNK: usize = 500;
 
@@ -45,36 +55,55 @@ pub fn rows<T>(
     ids: &[Id<T>],
     without: &[&str],
 ) -> Result<Vec<Map<String, Value>>> {
+    let mut found = Vec::new();
+    for chunk in ids.chunks(CHUNK) {
+        let places: Vec<String> = (1..=chunk.len()).map(|place| format!("${place}")).collect();
+        let which = format!("r.{column} IN ({}) ORDER BY r.{column}, r.{key}", places.join(", "));
+        found.extend(such(conn, table, &which, chunk, without)?);
+    }
+    Ok(found)
+}
+
+/// The last rows, by `order`, whose `column` holds this id: the newest first, and no more than so many.
+///
+/// # Errors
+/// As [`rows`].
+pub fn last<T>(
+    conn: &mut Conn,
+    table: &str,
+    column: &str,
+    order: &[&str],
+    id: Id<T>,
+    most: usize,
+) -> Result<Vec<Map<String, Value>>> {
+    let order: Vec<String> = order.iter().map(|name| format!("r.{name} DESC")).collect();
+    such(conn, table, &format!("r.{column} = $1 ORDER BY {} LIMIT {most}", order.join(", ")), &[id], &[])
+}
+
+/// The rows that a condition chooses.
+fn such<T>(conn: &mut Conn, table: &str, which: &str, ids: &[Id<T>], without: &[&str]) -> Result<Vec<Map<String, Value>>> {
     let all = TABLES.get(table).ok_or_else(|| Error::internal(format!("there is no table {table}")))?;
     let columns: Vec<(&str, &str)> =
         all.iter().filter(|(name, kind)| *kind != "Binary" && !without.contains(name)).copied().collect();
+    let fields: Vec<String> = columns.iter().map(|(name, kind)| format!("'{name}', {}", shown(&conn.db, name, kind))).collect();
+    let (make, text) = match &conn.db {
+        Db::Sqlite(_) => ("json_object", ""),
+        Db::Postgres(_) => ("json_build_object", "::text"),
+    };
+    let select = format!("SELECT {make}({}){text} AS document FROM {table} r WHERE {which}", fields.join(", "));
+    let mut query = sql_query(select).into_boxed();
+    for id in ids {
+        query = query.bind::<sql::Uuid, _>(*id);
+    }
     let mut found = Vec::new();
-    for chunk in ids.chunks(CHUNK) {
-        let fields: Vec<String> =
-            columns.iter().map(|(name, kind)| format!("'{name}', {}", shown(&conn.db, name, kind))).collect();
-        let places: Vec<String> = (1..=chunk.len()).map(|place| format!("${place}")).collect();
-        let (make, text) = match &conn.db {
-            Db::Sqlite(_) => ("json_object", ""),
-            Db::Postgres(_) => ("json_build_object", "::text"),
-        };
-        let mut query = sql_query(format!(
-            "SELECT {make}({}){text} AS document FROM {table} r WHERE r.{column} IN ({}) ORDER BY r.{column}, r.{key}",
-            fields.join(", "),
-            places.join(", ")
-        ))
-        .into_boxed();
-        for id in chunk {
-            query = query.bind::<sql::Uuid, _>(*id);
-        }
-        for row in query.load::<Document>(&mut conn.db)? {
-            let mut object: Map<String, Value> = serde_json::from_str(&row.document).map_err(Error::internal)?;
-            for (name, kind) in &columns {
-                if let Some(value) = object.get_mut(*name) {
-                    *value = read(kind, value.take());
-                }
+    for row in query.load::<Document>(&mut conn.db)? {
+        let mut object: Map<String, Value> = serde_json::from_str(&row.document).map_err(Error::internal)?;
+        for (name, kind) in &columns {
+            if let Some(value) = object.get_mut(*name) {
+                *value = read(kind, value.take());
             }
-            found.push(object);
         }
+        found.push(object);
     }
     Ok(found)
 }

@@ -37,7 +37,7 @@ pub struct BuiltIn {
 
 use Action as A;
 use Depth::{All, Own, Team, UnitAndBelow};
-use FieldClass::{Internal, Public, Sensitive};
+use FieldClass::{Internal, Public, Secret, Sensitive};
 
 /// The bank's own structure and its products are no secret among its staff.
 const DIRECTORY: (Depth, &[Action]) = (All, &[A::BranchRead, A::StaffRead, A::ProductRead]);
@@ -159,7 +159,8 @@ pub const BUILT_IN: &[BuiltIn] = &[
             DIRECTORY,
             (All, &[A::CustomerRead, A::ConsentWrite, A::PrivacyManage, A::AccountRead, A::AssignmentRead, A::AuditRead]),
         ],
-        field_classes: &[Public, Internal, Sensitive],
+        // Exports hold numbers in full.
+        field_classes: &[Public, Internal, Sensitive, Secret],
     },
     BuiltIn {
         code: "knowledge_curator",

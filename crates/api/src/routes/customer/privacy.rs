@@ -14,6 +14,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 use crate::{
     belonging::REGISTRY,
     extract::{Caller, IfMatch, IfMatchHeader, Json, ListQuery, Nothing, Path, Path2},
+    idempotency,
     reply::{Answer, Reply},
 };
 
@@ -38,7 +39,9 @@ pub fn configure_exports(config: &mut ServiceConfig<'_>) {
 ///
 /// Gathers everything that is held about the customer and about the records that merges have made part of it, in the
 /// background. Follow it by its job or by `get_privacy_export`; when it is ready, `get_privacy_export_content` hands it out
-/// for seven days. Needs a purpose in `X-Purpose`. Customers may ask for their own without it, with `customer.read`.
+/// for seven days. Needs a purpose in `X-Purpose`, and a role that shows sensitive and secret fields, for all of them are in
+/// it. Customers may ask for their own without either, with `customer.read`. Who asks again while the export is being made, or
+/// within a day, gets the same one.
 #[utoipa::path(tag = "privacy", params(("customer_id" = CustomerId, Path, description = "Id of the customer")),
     responses((status = 202, description = "The export, about to be made", body = PrivacyExport)),
     security(("bearer" = ["privacy.manage"])))]
@@ -50,7 +53,8 @@ async fn export_customer_data(caller: Caller, store: Data<Store>, id: Path<Custo
 
 /// List the exports of a customer
 ///
-/// Exports of all that was held about the customer, the newest first; also those whose content has expired. Customers see their own.
+/// Exports of all that was held about the customer, the newest first; also those whose content has expired. Customers see those that
+/// they have asked for.
 #[utoipa::path(tag = "privacy", params(("customer_id" = CustomerId, Path, description = "Id of the customer"), PageParams),
     responses((status = 200, description = "A page of exports", body = Page<PrivacyExport>)),
     security(("bearer" = ["privacy.manage"])))]
@@ -67,7 +71,7 @@ async fn list_privacy_exports(
 
 /// Get an export
 ///
-/// Where an export stands. Customers see their own.
+/// Where an export stands. Customers see those that they have asked for.
 #[utoipa::path(tag = "privacy", params(("export_id" = PrivacyExportId, Path, description = "Id of the export")),
     responses((status = 200, description = "The export", body = PrivacyExport)), security(("bearer" = ["privacy.manage"])))]
 #[get("/{export_id}")]
@@ -79,7 +83,8 @@ async fn get_privacy_export(caller: Caller, store: Data<Store>, id: Path<Privacy
 /// Get the content of an export
 ///
 /// Everything that was held about the customer, identity and account numbers in full, and what is left out with the reason.
-/// Each fetching is recorded in the access log. Customers fetch their own.
+/// Each fetching is recorded in the access log. Needs a role that shows sensitive and secret fields; customers fetch those that
+/// they have asked for.
 #[utoipa::path(tag = "privacy", params(("export_id" = PrivacyExportId, Path, description = "Id of the export")),
     responses((status = 200, description = "The content", body = PrivacyExportContent),
         (status = 409, description = "It is not ready, or it has expired")), security(("bearer" = ["privacy.manage"])))]
@@ -95,7 +100,8 @@ async fn get_privacy_export_content(caller: Caller, store: Data<Store>, id: Path
 /// transaction; a tombstone with the number stays, and so do the audit and what the law wants kept. Refused with
 /// `erasure_refused`, naming each record in `obstacles`, while an account link is open, a legal hold stands or an export is
 /// being made. Merges can no longer be taken back; sources do not bring the customer back: their records of it are refused.
-/// `dry_run` shows all that without doing it.
+/// `dry_run` shows all that without doing it. Answers that are kept for repetitions with an `Idempotency-Key` are forgotten, this
+/// one's included: a repetition is told `idempotency_answer_lost`, and `get_customer_erasure` shows the outcome.
 #[utoipa::path(tag = "privacy", params(("customer_id" = CustomerId, Path, description = "Id of the customer"), IfMatchHeader),
     request_body = ErasureRequest, responses((status = 200, description = "What was done, or would be", body = CustomerErasure)),
     security(("bearer" = ["privacy.manage"])))]
@@ -108,6 +114,10 @@ async fn erase_customer(
     body: Json<ErasureRequest>,
 ) -> Answer<CustomerErasure> {
     let done = store.write(move |tx| privacy::erase(tx, &caller, REGISTRY, id.0, version.0, &body.0)).await?;
+    if done.erased_at.is_some() {
+        // None of them is given any more; should this break off, the house-keeping clears them.
+        while store.write(idempotency::forget).await? {}
+    }
     Ok(Reply::ok(done))
 }
 

@@ -4,12 +4,12 @@ use actix_web::{get, web::Data};
 use kehu_customer::{
     Customer, CustomerId,
     past::{self, CustomerHistoryEntry, CustomerHistoryFilter},
-    present, scope,
+    present, privacy,
     source_record::{self, SourceRecord},
 };
 use kehu_kernel::{
-    Action, Page, PageParams, Store,
-    audit::{self, AccessEntry, AccessFilter},
+    Page, PageParams, Store,
+    audit::{AccessEntry, AccessFilter},
 };
 use serde::Deserialize;
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -56,7 +56,8 @@ async fn get_customer_history(
 /// Get a customer's access log
 ///
 /// Who has read sensitive data of this customer, when and for which purpose, newest first: sensitive fields, numbers in full,
-/// exports. Records that were merged into the customer count as the customer.
+/// exports. Records that were merged into the customer count as the customer. The log of an erased customer is shown to those
+/// who have `privacy.manage` as well.
 #[utoipa::path(tag = "customers",
     params(("customer_id" = CustomerId, Path, description = "Id of the customer"), AccessFilter, PageParams),
     responses((status = 200, description = "A page of the access log", body = Page<AccessEntry>)),
@@ -68,13 +69,7 @@ async fn get_customer_access_log(
     id: Path<Customer>,
     query: ListQuery<AccessFilter>,
 ) -> Answer<Page<AccessEntry>> {
-    let page = store
-        .read(move |conn| {
-            scope::require_inside(conn, &caller, Action::AuditRead, id.0)?;
-            let lineage = scope::lineage(conn, id.0)?;
-            audit::of_customers(conn, &lineage, &query.filter, &query.page)
-        })
-        .await?;
+    let page = store.read(move |conn| privacy::access_log(conn, &caller, id.0, &query.filter, &query.page)).await?;
     Ok(Reply::ok(page))
 }
 
