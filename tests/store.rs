@@ -1,6 +1,10 @@
 //! The store under contention, and when its connections die.
 
-use std::{sync::mpsc, thread, time::Duration};
+use std::{
+    sync::mpsc,
+    thread,
+    time::{Duration, Instant},
+};
 
 use diesel::{
     Connection, ExpressionMethods, PgConnection, QueryDsl, RunQueryDsl, SqliteConnection, connection::SimpleConnection,
@@ -10,7 +14,7 @@ use kehu_kernel::{
     AnyId, Error, Result, Store,
     crypto::Keyring,
     schema::branches,
-    store::{Backend, StoreOptions},
+    store::{Backend, StoreOptions, listed, up_to},
     time::Clock,
 };
 
@@ -19,7 +23,9 @@ use crate::{both_databases, support::App};
 both_databases!(
     optimistic_increments_lose_nothing,
     writers_of_two_processes_wait_for_each_other,
-    readers_do_not_wait_for_a_writer
+    readers_do_not_wait_for_a_writer,
+    a_read_ends_when_nobody_waits_for_it,
+    several_queries_are_counted_up_to_a_limit
 );
 
 /// Makes a row with a version; its name is the counter.
@@ -228,4 +234,58 @@ fn the_log_of_sqlite_stays_small_under_endless_reading() {
     stop.send(()).unwrap();
     reading.join().unwrap();
     assert!(longest < 4 << 20, "the log grew to {longest} bytes");
+}
+
+async fn several_queries_are_counted_up_to_a_limit(app: App) {
+    for code in ["A", "B", "C", "D", "E"] {
+        add(&app.store, code).unwrap();
+    }
+    let count = |most: i64| {
+        let counted = app.store.read_blocking(|conn| {
+            let arm =
+                |codes: &[&'static str]| branches::table.filter(listed(branches::code, codes.to_vec())).select(branches::id);
+            let arms = vec![arm(&["A", "B", "C"]), arm(&["X"]), arm(&["C", "D"])];
+            Ok(up_to(arms, most).get_result::<i64>(&mut conn.db)?)
+        });
+        counted.unwrap()
+    };
+    assert_eq!((count(2), count(5), count(9)), (2, 5, 5));
+}
+
+/// Waits until no read connection is in use any more.
+fn comes_to_rest(store: &Store) {
+    let until = Instant::now() + Duration::from_secs(5);
+    while store.connections()[0].1 > 0 {
+        assert!(Instant::now() < until, "a read goes on");
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// A read of many statements ends before its next one.
+async fn a_read_ends_when_nobody_waits_for_it(app: App) {
+    let endless = app.store.read(|conn| {
+        let began = Instant::now();
+        while began.elapsed() < Duration::from_secs(30) {
+            branches::table.select(count_star()).first::<i64>(&mut conn.db)?;
+        }
+        Ok(())
+    });
+    assert!(tokio::time::timeout(Duration::from_millis(200), endless).await.is_err());
+    comes_to_rest(&app.store);
+    assert_eq!(app.store.read(|conn| Ok(branches::table.select(count_star()).first::<i64>(&mut conn.db)?)).await.unwrap(), 0);
+}
+
+/// PostgreSQL ends the statement itself, in a snapshot, too; the readers can be used again.
+#[actix_web::test]
+async fn a_statement_ends_when_nobody_waits_for_it() {
+    let app = App::postgres().await;
+    for _ in 0..4 {
+        let sleep = |conn: &mut kehu_kernel::Conn| Ok(sql_query("SELECT pg_sleep(30)").execute(&mut conn.db)?);
+        assert!(tokio::time::timeout(Duration::from_millis(100), app.store.read(sleep)).await.is_err());
+        assert!(tokio::time::timeout(Duration::from_millis(100), app.store.snapshot(sleep)).await.is_err());
+    }
+    comes_to_rest(&app.store);
+    for _ in 0..8 {
+        assert_eq!(count(&app.store).unwrap(), 0);
+    }
 }

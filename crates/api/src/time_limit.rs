@@ -21,7 +21,8 @@ pub(crate) fn of(request: &ServiceRequest, settings: &Settings) -> Duration {
     if empty || json { settings.request_timeout } else { settings.upload_timeout }
 }
 
-/// Answers 503 when the work takes longer than the limit. A write that is under way may still be committed:
+/// Answers 503 when the work takes longer than the limit. A read ends with it: the request is dropped, and with it whoever
+/// waits for the database ([`kehu_kernel::Store::read`]). A write that is under way may still be committed:
 /// a request with an `Idempotency-Key` can be repeated and gets the answer of the first.
 ///
 /// # Errors

@@ -6,6 +6,9 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::{Error, Result, crypto::Keyring};
 
+/// How far lists are counted that have no index over all that they hold: the total of a longer one is not told.
+pub const COUNTED: i64 = 10_000;
+
 /// The most items that one page can have.
 pub const MAX_LIMIT: i64 = 200;
 const DEFAULT_LIMIT: i64 = 50;
@@ -20,7 +23,7 @@ pub struct Page<T> {
     #[schema(max_length = 1024)]
     pub next_cursor: Option<String>,
     /// How many items the whole list has, under the same filters and the same access; null unless
-    /// `include_total=true` was asked for.
+    /// `include_total=true` was asked for, and where a list says that it is counted up to a limit and has more.
     #[schema(minimum = 0)]
     pub total: Option<i64>,
 }

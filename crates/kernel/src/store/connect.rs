@@ -2,9 +2,12 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use diesel::{Connection, PgConnection, SqliteConnection, connection::SimpleConnection};
+use diesel::{Connection, PgConnection, RunQueryDsl, SqliteConnection, connection::SimpleConnection, select, sql_types::Integer};
 
-use super::db::Db;
+use super::{
+    db::Db,
+    waited::{Session, Watch},
+};
 use crate::{
     Error, Result,
     crypto::Keyring,
@@ -53,6 +56,8 @@ pub struct Conn {
     pub keys: Arc<Keyring>,
     pub(super) clock: Clock,
     pub(super) broken: bool,
+    /// Of a reader on PostgreSQL: how its statements are cancelled.
+    pub(super) session: Option<Session>,
 }
 
 impl Conn {
@@ -113,11 +118,28 @@ impl Manager {
     }
 
     pub(super) fn open(&self) -> Result<Conn> {
-        let db = match self.backend {
+        let mut db = match self.backend {
             Backend::Sqlite => Db::Sqlite(open_sqlite(&self.url, self.role)?),
             Backend::Postgres => Db::Postgres(PgConnection::establish(&self.url).map_err(unreachable)?),
         };
-        Ok(Conn { db, now: self.clock.now(), keys: Arc::clone(&self.keys), clock: self.clock.clone(), broken: false })
+        let session = if self.role == Role::Reader { self.watched(&mut db)? } else { None };
+        let keys = Arc::clone(&self.keys);
+        Ok(Conn { db, now: self.clock.now(), keys, clock: self.clock.clone(), broken: false, session })
+    }
+
+    /// A reader ends what nobody waits for.
+    fn watched(&self, db: &mut Db) -> Result<Option<Session>> {
+        match db {
+            Db::Sqlite(conn) => {
+                conn.set_instrumentation(Watch);
+                Ok(None)
+            }
+            Db::Postgres(conn) => {
+                let pid = select(diesel::dsl::sql::<Integer>("pg_backend_pid()")).get_result(conn)?;
+                conn.set_instrumentation(Watch);
+                Ok(Some(Session { url: self.url.as_str().into(), pid }))
+            }
+        }
     }
 }
 

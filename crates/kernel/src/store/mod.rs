@@ -14,6 +14,7 @@ mod postgres;
 pub mod sql;
 mod sqlite;
 mod tx;
+mod waited;
 mod within;
 
 use std::{
@@ -27,10 +28,10 @@ pub use also::{Also, with_each_write};
 pub use bulk::{COPIED, parameters};
 pub use connect::{Backend, Conn};
 pub use db::{Db, MultiBackend, MultiRawValue};
-pub use heads::{Heads, heads};
+pub use heads::{Heads, UpTo, heads, up_to};
 pub use listed::{Among, Listed, among, listed};
 pub use tx::Tx;
-pub use within::{Within, within};
+pub use within::{FoundIn, Within, found_in, within};
 
 use crate::{
     Error, Result,
@@ -91,6 +92,9 @@ enum Writer {
     Postgres(r2d2::Pool<connect::Manager>),
 }
 
+/// How a read runs on PostgreSQL.
+type OnPostgres<T> = fn(&mut Conn, &mut dyn FnMut(&mut Conn) -> Result<T>) -> Result<T>;
+
 impl Store {
     /// Opens the database. Does not migrate it: see [`migrate`].
     ///
@@ -139,7 +143,8 @@ impl Store {
         &self.inner.keys
     }
 
-    /// Runs a read on a blocking thread. On SQLite all its queries see one snapshot.
+    /// Runs a read on a blocking thread. On SQLite all its queries see one snapshot. When the future is dropped, nobody waits
+    /// for the read any more, and it ends.
     ///
     /// # Errors
     /// What `work` returns; [`Error::Busy`] when no connection becomes free in time.
@@ -148,8 +153,7 @@ impl Store {
         T: Send + 'static,
         F: FnMut(&mut Conn) -> Result<T> + Send + 'static,
     {
-        let store = self.clone();
-        run_blocking(move || store.read_blocking(work)).await
+        self.waited(work, postgres::watch).await
     }
 
     /// Runs a read on the calling thread; for the command line and background jobs.
@@ -170,8 +174,20 @@ impl Store {
         T: Send + 'static,
         F: FnMut(&mut Conn) -> Result<T> + Send + 'static,
     {
+        self.waited(work, postgres::snapshot).await
+    }
+
+    async fn waited<T, F>(&self, mut work: F, on_postgres: OnPostgres<T>) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnMut(&mut Conn) -> Result<T> + Send + 'static,
+    {
         let store = self.clone();
-        run_blocking(move || store.snapshot_blocking(work)).await
+        let waiting = waited::Waiting(Arc::default());
+        let read = Arc::clone(&waiting.0);
+        let result = run_blocking(move || store.read_by(|conn| read.run(conn, &mut work), on_postgres)).await;
+        drop(waiting);
+        result
     }
 
     /// As [`Store::snapshot`], on the calling thread.
@@ -182,10 +198,7 @@ impl Store {
         self.read_by(work, postgres::snapshot)
     }
 
-    fn read_by<T, W>(&self, mut work: W, on_postgres: impl Fn(&mut Conn, &mut W) -> Result<T>) -> Result<T>
-    where
-        W: FnMut(&mut Conn) -> Result<T>,
-    {
+    fn read_by<T>(&self, mut work: impl FnMut(&mut Conn) -> Result<T>, on_postgres: OnPostgres<T>) -> Result<T> {
         // Connections may have died in the pool with their server, all of them at once.
         let mut spares = self.inner.readers.max_size();
         loop {

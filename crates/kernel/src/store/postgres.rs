@@ -8,7 +8,7 @@ use crate::{Error, Result};
 const ATTEMPTS: u32 = 8;
 
 /// Runs a read and notices a dead connection, so that the pool drops it.
-pub(super) fn watch<T>(conn: &mut Conn, work: &mut impl FnMut(&mut Conn) -> Result<T>) -> Result<T> {
+pub(super) fn watch<T>(conn: &mut Conn, work: &mut dyn FnMut(&mut Conn) -> Result<T>) -> Result<T> {
     let result = work(conn);
     if matches!(result, Err(Error::Unavailable(_))) {
         conn.broken = true;
@@ -17,13 +17,13 @@ pub(super) fn watch<T>(conn: &mut Conn, work: &mut impl FnMut(&mut Conn) -> Resu
 }
 
 /// Runs a read so that all its queries see the same state. Nothing that only reads is ever asked to try again.
-pub(super) fn snapshot<T>(conn: &mut Conn, work: &mut impl FnMut(&mut Conn) -> Result<T>) -> Result<T> {
+pub(super) fn snapshot<T>(conn: &mut Conn, work: &mut dyn FnMut(&mut Conn) -> Result<T>) -> Result<T> {
     if let Err(error) = conn.batch("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY") {
         conn.broken = true;
         return Err(Error::Unavailable(error.to_string()));
     }
     let result = work(conn);
-    conn.broken = conn.batch("ROLLBACK").is_err() || matches!(result, Err(Error::Unavailable(_)));
+    conn.broken |= conn.batch("ROLLBACK").is_err() || matches!(result, Err(Error::Unavailable(_)));
     result
 }
 

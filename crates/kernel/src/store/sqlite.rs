@@ -139,6 +139,6 @@ fn in_savepoint<T>(conn: &mut Conn, work: &mut impl FnMut(&mut Tx<'_>) -> Result
 pub(super) fn snapshot<T>(conn: &mut Conn, work: &mut impl FnMut(&mut Conn) -> Result<T>) -> Result<T> {
     conn.batch("BEGIN")?;
     let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| work(conn)));
-    conn.broken = conn.batch("ROLLBACK").is_err();
+    conn.broken |= conn.batch("ROLLBACK").is_err();
     result.unwrap_or_else(|_| Err(Error::internal("a read panicked")))
 }

@@ -1,4 +1,4 @@
-//! `column IN (sub-query)` for sub-queries whose conditions are boxed.
+//! `column IN (sub-query)` and its like row by row, for sub-queries whose conditions are boxed.
 
 use diesel::{
     AppearsOnTable, Expression, QueryResult, SelectableExpression,
@@ -47,6 +47,53 @@ impl<C: QueryFragment<MultiBackend>, Q: QueryFragment<MultiBackend>> QueryFragme
         self.column.walk_ast(out.reborrow())?;
         out.push_sql(" IN (");
         self.query.walk_ast(out.reborrow())?;
+        out.push_sql(")");
+        Ok(())
+    }
+}
+
+/// See [`found_in`].
+#[derive(Debug, Clone)]
+pub struct FoundIn<C, Q> {
+    column: C,
+    key: &'static str,
+    query: Q,
+}
+
+/// Whether the sub-query has a row whose `key` is this column's value, looked up row by row. What [`within`] means, for few
+/// rows and sub-queries that would be long: SQLite writes the result of `IN (query)` down, and PostgreSQL does below an `OR`.
+///
+/// The sub-query is a boxed one that selects the one column that is called `key`.
+pub const fn found_in<C, Q>(column: C, key: &'static str, query: Q) -> FoundIn<C, Q> {
+    FoundIn { column, key, query }
+}
+
+impl<C: Expression, Q> Expression for FoundIn<C, Q> {
+    type SqlType = Bool;
+}
+
+impl<C: AppearsOnTable<T>, Q, T> AppearsOnTable<T> for FoundIn<C, Q> {}
+
+impl<C: SelectableExpression<T>, Q, T> SelectableExpression<T> for FoundIn<C, Q> {}
+
+impl<C, Q, G> ValidGrouping<G> for FoundIn<C, Q> {
+    type IsAggregate = is_aggregate::No;
+}
+
+impl<C, Q> QueryId for FoundIn<C, Q> {
+    type QueryId = ();
+
+    const HAS_STATIC_QUERY_ID: bool = false;
+}
+
+impl<C: QueryFragment<MultiBackend>, Q: QueryFragment<MultiBackend>> QueryFragment<MultiBackend> for FoundIn<C, Q> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, MultiBackend>) -> QueryResult<()> {
+        out.push_sql("EXISTS (SELECT 1 FROM (");
+        self.query.walk_ast(out.reborrow())?;
+        out.push_sql(") AS candidates WHERE candidates.");
+        out.push_sql(self.key);
+        out.push_sql(" = ");
+        self.column.walk_ast(out.reborrow())?;
         out.push_sql(")");
         Ok(())
     }
