@@ -10,6 +10,7 @@ use crate::{
 
 both_databases!(
     an_account_does_not_close_before_it_opens,
+    a_row_with_nul_is_refused_and_the_others_are_taken,
     shares_and_primary_owners_keep_their_bounds,
     a_customer_waits_for_its_branch,
     a_row_is_tried_again_only_when_something_may_free_it,
@@ -68,6 +69,15 @@ async fn an_account_does_not_close_before_it_opens(app: App) {
     assert_eq!(told[0], (1, "closed".into(), "before_start".into()));
     assert_eq!((told[1].0, told[1].1.as_str(), told.len()), (3, "opened", 2));
     assert_eq!(admin.get("/v1/accounts?include_total=true").await.expect(200)["total"], 1);
+}
+
+async fn a_row_with_nul_is_refused_and_the_others_are_taken(app: App) {
+    let admin = app.role("administrator");
+    let id = prepare(&admin, mapping("rules")).await;
+    let done = import(&app, &id, &[("clients.csv", "id,name,branch\nA,Anna,\nB,Be\0rt,\nC\0,Carl,\nD,Dora,\n")]).await;
+    assert_eq!(counts(&done), [5, 3, 0, 0, 2, 0]);
+    let refused = |row, column: &str| (row, column.to_owned(), "control_character".to_owned());
+    assert_eq!(told(&app, &done).await, [refused(2, "name"), refused(3, "id")]);
 }
 
 async fn shares_and_primary_owners_keep_their_bounds(app: App) {

@@ -5,6 +5,8 @@ mod access;
 mod belonging;
 mod dependencies;
 mod document;
+mod hostile;
+mod location;
 mod schema;
 mod sealed;
 

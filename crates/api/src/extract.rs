@@ -16,7 +16,11 @@ use kehu_kernel::{Actor, Error, FieldError, Id, PageParams, check};
 use serde::de::DeserializeOwned;
 use validator::Validate;
 
-use crate::{openapi, problem::Problem};
+use crate::{
+    openapi,
+    problem::Problem,
+    strict::{NUL, Strict},
+};
 
 /// How large a JSON body may be unless a route sets another limit, in bytes.
 pub const BODY_LIMIT: usize = 2 * 1024 * 1024;
@@ -70,12 +74,8 @@ fn media_type(request: &HttpRequest) -> Result<(), Problem> {
 /// # Errors
 /// 400 when it is no JSON, 422 with pointers when it breaks rules.
 pub fn read_json<T: DeserializeOwned + Validate>(body: &[u8]) -> Result<T, Problem> {
-    // serde would take an array for an object, its items for the fields in their order.
-    if body.trim_ascii_start().first() == Some(&b'[') {
-        return Err(Error::invalid("", "invalid_value", "expected an object").into());
-    }
     let mut reader = serde_json::Deserializer::from_slice(body);
-    let value: T = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+    let value: T = serde_path_to_error::deserialize(Strict(&mut reader)).map_err(|error| {
         let path = pointer(error.path());
         let cause = error.into_inner();
         if cause.is_data() {
@@ -177,6 +177,9 @@ fn parse_query(request: &HttpRequest) -> Result<Vec<(String, String)>, Problem> 
         serde_html_form::from_str(request.query_string()).map_err(|error| Problem::malformed(error.to_string()))?;
     let path = request.match_pattern().unwrap_or_default();
     for (name, value) in &pairs {
+        if name.contains('\0') || value.contains('\0') {
+            return Err(Error::invalid(format!("?{name}"), "invalid_parameter", NUL).into());
+        }
         let limit = openapi::query_limits().get(&(path.clone(), name.clone())).copied();
         if let Some(limit) = limit.filter(|limit| value.chars().count() > *limit) {
             let message = format!("The length may be at most {limit}.");
@@ -377,6 +380,9 @@ mod tests {
             (r#"{"name":"a","inner":[{}]}"#, 422, vec!["/inner/0/count"]),
             (r#"{"name":"long name","inner":[{"count":1},{"count":0}]}"#, 422, vec!["/inner/1/count", "/name"]),
             (r#"["a",[]]"#, 422, vec![""]),
+            (r#"{"name":"a","inner":[[1]]}"#, 422, vec!["/inner/0"]),
+            (r#"{"name":"\u0000","inner":[]}"#, 422, vec!["/name"]),
+            (r#"{"name":"\ud800","inner":[]}"#, 400, vec![]),
             (r#"{"name":"a""#, 400, vec![]),
             (r#"{"name":"a","inner":[]} x"#, 400, vec![]),
         ] {

@@ -23,6 +23,7 @@ pub mod routes;
 pub mod sealed;
 pub mod server;
 pub mod settings;
+mod strict;
 pub mod time_limit;
 pub mod tls;
 pub mod trace;

@@ -54,17 +54,17 @@ pub struct CustomerPatch {
     /// Credit risk, a grade of the bank's scale.
     #[schema(value_type = Option<String>, min_length = 1, max_length = 32)]
     #[serde(default, deserialize_with = "patch::nullable")]
-    #[validate(length(min = 1, max = 32))]
+    #[validate(length(min = 1, max = 32), custom(function = "crate::rules::text"))]
     pub credit_rating: Option<Option<String>>,
     /// Market risk, a grade of the bank's scale.
     #[schema(value_type = Option<String>, min_length = 1, max_length = 32)]
     #[serde(default, deserialize_with = "patch::nullable")]
-    #[validate(length(min = 1, max = 32))]
+    #[validate(length(min = 1, max = 32), custom(function = "crate::rules::text"))]
     pub market_rating: Option<Option<String>>,
     /// Operational risk, a grade of the bank's scale.
     #[schema(value_type = Option<String>, min_length = 1, max_length = 32)]
     #[serde(default, deserialize_with = "patch::nullable")]
-    #[validate(length(min = 1, max = 32))]
+    #[validate(length(min = 1, max = 32), custom(function = "crate::rules::text"))]
     pub operational_rating: Option<Option<String>>,
     /// The day as of which the ratings hold.
     #[schema(value_type = Option<Date>)]

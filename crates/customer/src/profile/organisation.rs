@@ -14,7 +14,7 @@ use crate::CustomerId;
 pub struct Shareholder {
     /// Its name.
     #[schema(min_length = 1, max_length = 200)]
-    #[validate(length(min = 1, max = 200))]
+    #[validate(length(min = 1, max = 200), custom(function = "crate::rules::text"))]
     pub name: String,
     /// The customer that it is, if it is one.
     pub customer_id: Option<CustomerId>,
@@ -30,11 +30,11 @@ pub struct Shareholder {
 pub struct Manager {
     /// Name of the person.
     #[schema(min_length = 1, max_length = 200)]
-    #[validate(length(min = 1, max = 200))]
+    #[validate(length(min = 1, max = 200), custom(function = "crate::rules::text"))]
     pub person: String,
     /// Position.
     #[schema(example = "chief financial officer", min_length = 1, max_length = 100)]
-    #[validate(length(min = 1, max = 100))]
+    #[validate(length(min = 1, max = 100), custom(function = "crate::rules::text"))]
     pub position: String,
 }
 

@@ -45,9 +45,31 @@ pub type Rows = Box<dyn Iterator<Item = Result<Row>>>;
 pub fn open(path: &Path, format: &Format, columns: &[&str]) -> Result<Rows> {
     let file = File::open(path).map_err(|error| unreadable(&error))?;
     let text = decode(unpack(BufReader::with_capacity(1 << 16, file))?, format)?;
-    match format.kind {
-        Kind::Csv => csv::open(text, format, columns),
-        Kind::Ndjson => Ok(ndjson::open(text)),
+    let rows = match format.kind {
+        Kind::Csv => csv::open(text, format, columns)?,
+        Kind::Ndjson => ndjson::open(text),
+    };
+    Ok(Box::new(rows.map(|row| row.map(without_nul))))
+}
+
+/// A row with U+0000 is refused: no text of the bank's record may have it.
+fn without_nul(row: Row) -> Row {
+    let holds = || row.raw.iter().find(|(column, value)| column.contains('\0') || has_nul(value));
+    let fault = row.fault.clone().or_else(|| {
+        holds().map(|(column, _)| RowError {
+            column: Some(column.clone()).filter(|column| !column.contains('\0')),
+            ..RowError::of_row("control_character", "The character U+0000 is not taken.")
+        })
+    });
+    Row { fault, ..row }
+}
+
+fn has_nul(value: &serde_json::Value) -> bool {
+    match value {
+        serde_json::Value::String(text) => text.contains('\0'),
+        serde_json::Value::Array(items) => items.iter().any(has_nul),
+        serde_json::Value::Object(entries) => entries.iter().any(|(key, value)| key.contains('\0') || has_nul(value)),
+        _ => false,
     }
 }
 
@@ -174,6 +196,21 @@ mod tests {
             row(5, &["2"], None),
         ];
         assert_eq!(shape(rows), expected);
+    }
+
+    #[test]
+    fn rows_with_nul_are_refused_and_the_others_read() {
+        let faults = |bytes: &[u8], format: Value| {
+            let rows = read(bytes, format, &[]).unwrap().into_iter();
+            rows.map(|row| row.fault.map(|fault| (fault.code, fault.column))).collect::<Vec<_>>()
+        };
+        let refused = |column: Option<&str>| Some(("control_character".to_owned(), column.map(str::to_owned)));
+        assert_eq!(faults(b"a,b\n1,2\n1,x\0\n3,4\n", json!({})), [None, refused(Some("b")), None]);
+        let lines = br#"{"a":"\u0000"}
+{"a":[{"b":"x\u0000"}]}
+{"x\u0000":1}
+{"a":"\\u0000"}"#;
+        assert_eq!(faults(lines, json!({ "kind": "ndjson" })), [refused(Some("a")), refused(Some("a")), refused(None), None]);
     }
 
     #[test]
