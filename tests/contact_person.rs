@@ -137,13 +137,31 @@ async fn is_seen_through_customers(app: App) {
     assert_eq!((&seen["total"], names(&seen)), (&json!(4), ["Moved", "Client", "Loose", "Here"].map(str::to_owned).to_vec()));
     assert_eq!(names(&app.role_at("branch_manager", "BJ").get("/v1/contact-persons").await.expect(200)), ["Moved", "Elsewhere"]);
     assert_eq!(steward.get("/v1/contact-persons?include_total=true").await.expect(200)["total"], 6);
-    // The new employer is out of sight of the old one's branch: no name, no change, no new job there.
-    let shown = teller.get(&jobs).await.expect(200);
-    assert_eq!((&shown["items"][0]["customer"]["label"], &shown["items"][1]["customer"]["label"]), (&json!("Near"), &json!("")));
+    // The new employer is out of sight of the old one's branch: no job there is told of, none changed, none made.
+    let shown = teller.get(&format!("{jobs}?include_total=true")).await.expect(200);
+    assert_eq!((&shown["items"][0]["customer"]["label"], &shown["total"]), (&json!("Near"), &json!(1)));
+    assert_eq!(shown["items"].as_array().unwrap().len(), 1);
+    let job = |job: &Value| format!("{jobs}/{}", job["id"].as_str().unwrap());
+    assert_eq!(teller.get(&job(&there)).await.problem(404), "not_found");
+    let alone = teller.get(&job(&shown["items"][0])).await;
+    assert_eq!(alone.header("etag").as_deref(), Some("\"1\""));
+    assert_eq!(alone.expect(200), shown["items"][0]);
+    assert_eq!(steward.get(&job(&there)).await.expect(200), there);
     let end = format!("{jobs}/{}/end", there["id"].as_str().unwrap());
     assert_eq!(teller.command(&end, 1, json!({})).await.problem(404), "not_found");
     assert_eq!(teller.post(&jobs, json!({ "customer_id": far["id"] })).await.pointers(422), ["/customer_id"]);
     assert_eq!(teller.get(&path(&far, "/contact-persons")).await.problem(404), "not_found");
+    // Nor is a relation to somebody out of sight.
+    let elsewhere = steward.get("/v1/contact-persons?name=Elsewhere").await.expect(200)["items"][0].clone();
+    let relations = bank::at("contact-persons", &moved) + "/relations";
+    let body = json!({ "type": "superior", "related_contact_person_id": elsewhere["id"] });
+    let made = steward.post(&relations, body).await.expect(201);
+    let at = format!("{relations}/{}", made["id"].as_str().unwrap());
+    assert_eq!(steward.get(&at).await.expect(200)["related"]["label"], "Elsewhere");
+    let shown = teller.get(&format!("{relations}?include_total=true")).await.expect(200);
+    assert_eq!((&shown["items"], &shown["total"]), (&json!([]), &json!(0)));
+    assert_eq!(teller.get(&at).await.problem(404), "not_found");
+    assert_eq!(teller.command(&format!("{at}/end"), 1, json!({ "reason": "x" })).await.problem(404), "not_found");
     let away = app.role_at("branch_manager", "BJ");
     for operation in [bank::at("contact-persons", &here), bank::at("contact-persons", &here) + "/employments"] {
         assert_eq!(away.get(&operation).await.problem(404), "not_found");
@@ -223,11 +241,18 @@ async fn relations_are_read_from_both_sides(app: App) {
     assert_eq!(steward.post(&of(&chief), body("relative", &chief)).await.pointers(422), ["/related_contact_person_id"]);
     let nobody = json!({ "type": "relative", "related_contact_person_id": "01890a5d-ac96-774b-bcce-b302099a8057" });
     assert_eq!(steward.post(&of(&chief), nobody).await.pointers(422), ["/related_contact_person_id"]);
+    let at = |one: &Value| format!("{}/{}", of(one), made["id"].as_str().unwrap());
+    assert_eq!(steward.get(&at(&clerk)).await.expect(200), made);
+    let changed = steward.patch(&at(&chief), 1, json!({ "note": "since 2019" })).await.expect(200);
+    assert_eq!((&changed["note"], &changed["type"], &changed["version"]), (&json!("since 2019"), &json!("superior"), &json!(2)));
+    assert_eq!(steward.patch(&at(&chief), 1, json!({})).await.problem(412), "precondition_failed");
+    assert_eq!(steward.patch(&at(&chief), 2, json!({ "note": null })).await.expect(200)["note"], Value::Null);
     let end = format!("{}/{}/end", of(&chief), made["id"].as_str().unwrap());
     assert_eq!(steward.command(&end, 2, json!({ "reason": "retired" })).await.problem(412), "precondition_failed");
-    let ended = steward.command(&end, 1, json!({ "reason": "retired" })).await.expect(200);
-    assert_eq!((&ended["type"], &ended["end_reason"], &ended["version"]), (&json!("superior"), &json!("retired"), &json!(2)));
-    assert_eq!(steward.command(&end, 2, json!({ "reason": "again" })).await.problem(409), "already_ended");
+    let ended = steward.command(&end, 3, json!({ "reason": "retired" })).await.expect(200);
+    assert_eq!((&ended["type"], &ended["end_reason"], &ended["version"]), (&json!("superior"), &json!("retired"), &json!(4)));
+    assert_eq!(steward.patch(&at(&clerk), 4, json!({ "note": "x" })).await.problem(409), "already_ended");
+    assert_eq!(steward.command(&end, 4, json!({ "reason": "again" })).await.problem(409), "already_ended");
     steward.post(&of(&clerk), body("superior", &chief)).await.expect(201);
 }
 

@@ -78,6 +78,22 @@ async fn the_same_batch_again_changes_nothing(app: App) {
         (records.as_array().unwrap().len(), &records[0]["source_id"], &records[0]["match_method"]),
         (1, &json!("1"), &json!("created"))
     );
+    // What the record says is sensitive: shown for a purpose, and that is recorded.
+    assert_eq!(records[0]["payload"], Value::Null);
+    let path = format!("/v1/customers/{}", id(&first[0]));
+    let shown = app
+        .role_at("branch_manager", "SH")
+        .with("X-Purpose", "complaint")
+        .get(&format!("{path}/source-records"))
+        .await
+        .expect(200)["items"][0]
+        .clone();
+    assert_eq!((&shown["payload"]["employer"], &shown["payload"]["source_id"]), (&json!("Mill"), &json!("1")));
+    let log = admin.get(&format!("{path}/access-log")).await.expect(200)["items"].clone();
+    let noted: Vec<_> = log.as_array().unwrap().iter().filter(|entry| entry["resource"] == "source_record").collect();
+    assert_eq!((noted.len(), &noted[0]["resource_id"], &noted[0]["purpose"]), (1, &shown["id"], &json!("complaint")));
+    let teller = app.role_at("teller", "SH").with("X-Purpose", "curiosity");
+    assert_eq!(teller.get(&format!("{path}/source-records")).await.expect(200)["items"][0]["payload"], Value::Null);
 }
 
 async fn one_bad_record_stops_no_other(app: App) {

@@ -2,11 +2,12 @@
 
 use serde_json::{Value, json};
 
+use diesel::{RunQueryDsl, sql_query};
 use kehu_customer::{
-    CustomerId,
+    CustomerId, create,
     relation::{self, NewRelation},
 };
-use kehu_kernel::{Actor, BasisPoints, Error};
+use kehu_kernel::{Actor, BasisPoints, Error, store::Backend};
 
 use crate::{
     both_databases,
@@ -19,6 +20,10 @@ use crate::{
 
 both_databases!(
     stores_once_and_reads_from_both_sides,
+    changes_what_is_known_of_a_relation,
+    leaves_out_of_the_tree_what_is_out_of_sight,
+    ended_holdings_do_not_hide_those_of_today,
+    shows_at_most_a_thousand_companies,
     refuses_cycles_of_parent_companies,
     never_gives_away_more_than_the_whole,
     never_gives_away_more_than_the_whole_to_crossing_writers,
@@ -66,8 +71,157 @@ async fn stores_once_and_reads_from_both_sides(app: App) {
     let here = person(&admin, "Here", Some(&ids["SH"])).await;
     relate(&admin, &here, "spouse", &hidden, json!({})).await.expect(201);
     let teller = app.role_at("teller", "SH");
-    assert_eq!(teller.get(&path(&here, "/relations")).await.expect(200)["items"][0]["related"]["label"], "");
+    // Nothing tells of a relation with somebody out of sight.
+    let relation = admin.get(&path(&here, "/relations")).await.expect(200)["items"][0].clone();
+    let of_it = path(&here, &format!("/relations/{}", relation["id"].as_str().unwrap()));
+    assert_eq!(admin.get(&of_it).await.expect(200), relation);
+    let seen = teller.get(&path(&here, "/relations?include_total=true")).await.expect(200);
+    assert_eq!((&seen["items"], &seen["total"]), (&json!([]), &json!(0)));
+    let view = teller.get(&path(&here, "/view?perspective=teller")).await.expect(200);
+    assert_eq!((&view["profile"]["relations"], &view["profile"]["relation_count"]), (&json!([]), &json!(0)));
+    assert_eq!(teller.get(&of_it).await.problem(404), "not_found");
+    assert_eq!(teller.command(&format!("{of_it}/end"), 1, json!({ "reason": "x" })).await.problem(404), "not_found");
+    assert_eq!(teller.patch(&of_it, 1, json!({ "role": "x" })).await.problem(404), "not_found");
     assert_eq!(relate(&teller, &here, "other", &hidden, json!({})).await.pointers(422), ["/related_customer_id"]);
+}
+
+async fn changes_what_is_known_of_a_relation(app: App) {
+    let admin = app.role("administrator");
+    let firm = company(&admin, "Firm").await;
+    let (one, two) = (person(&admin, "One", None).await, person(&admin, "Two", None).await);
+    relate(&admin, &two, "shareholder", &firm, json!({ "share_bp": 4000, "valid_from": "2020-01-01" })).await.expect(201);
+    let stake = json!({ "share_bp": 5000, "valid_from": "2021-01-01", "role": "founder", "source": "register" });
+    let made = relate(&admin, &one, "shareholder", &firm, stake).await.expect(201);
+    let at = path(&firm, &format!("/relations/{}", made["id"].as_str().unwrap()));
+    // Told from the firm's side: its own role is the founder's other one.
+    let change = json!({ "role": "bakery", "share_bp": 6000, "valid_from": "2020-06-01", "source": null });
+    let answer = admin.patch(&at, 1, change).await;
+    assert_eq!(answer.header("etag").as_deref(), Some("\"2\""));
+    let changed = answer.expect(200);
+    assert_eq!((&changed["role"], &changed["related_role"]), (&json!("bakery"), &json!("founder")));
+    assert_eq!((&changed["share_bp"], &changed["source"], &changed["version"]), (&json!(6000), &Value::Null, &json!(2)));
+    let read = admin.get(&at).await;
+    assert_eq!(read.header("etag").as_deref(), Some("\"2\""));
+    assert_eq!(read.expect(200), changed);
+    assert_eq!(admin.patch(&at, 1, json!({})).await.problem(412), "precondition_failed");
+    assert_eq!(admin.patch(&at, 2, json!({ "share_bp": 6001 })).await.problem(409), "shares_exceeded");
+    for (wrong, pointer) in [(json!({ "share_bp": null }), "/share_bp"), (json!({ "type": "spouse" }), "/type")] {
+        assert_eq!(admin.patch(&at, 2, wrong).await.pointers(422), [pointer]);
+    }
+    let spouse = relate(&admin, &one, "spouse", &two, json!({ "valid_from": "2020-01-01" })).await.expect(201);
+    let at = path(&one, &format!("/relations/{}", spouse["id"].as_str().unwrap()));
+    assert_eq!(admin.patch(&at, 1, json!({ "share_bp": 1 })).await.pointers(422), ["/share_bp"]);
+    admin.command(&format!("{at}/end"), 1, json!({ "reason": "divorced", "valid_to": "2021-01-01" })).await.expect(200);
+    assert_eq!(admin.patch(&at, 2, json!({ "role": "x" })).await.problem(409), "already_ended");
+    relate(&admin, &one, "spouse", &two, json!({ "valid_from": "2022-01-01" })).await.expect(201);
+    // A company that hangs below another one may begin to earlier, but not below itself.
+    let (top, low) = (company(&admin, "Top").await, company(&admin, "Low").await);
+    let past = json!({ "valid_from": "2001-01-01", "valid_to": "2010-01-01" });
+    relate(&admin, &low, "parent_company", &top, past).await.expect(201);
+    let made = relate(&admin, &top, "parent_company", &low, json!({ "valid_from": "2015-01-01" })).await.expect(201);
+    let at = path(&top, &format!("/relations/{}", made["id"].as_str().unwrap()));
+    admin.patch(&at, 1, json!({ "valid_from": "2012-01-01" })).await.expect(200);
+    assert_eq!(admin.patch(&at, 2, json!({ "valid_from": "2009-01-01" })).await.problem(409), "relation_cycle");
+}
+
+async fn leaves_out_of_the_tree_what_is_out_of_sight(app: App) {
+    let admin = app.role("administrator");
+    let ids = branches(&admin).await;
+    let firm = async |name: &str, branch: &str| {
+        let body = json!({ "kind": "corporate", "home_branch_id": ids[branch], "organisation": { "legal_name": name } });
+        admin.post("/v1/customers", body).await.expect(201)
+    };
+    let (far, top, hidden, beyond, near) = (
+        firm("Far", "BJ").await,
+        firm("Top", "SH").await,
+        firm("Hidden", "BJ").await,
+        firm("Beyond", "SH").await,
+        firm("Near", "SH").await,
+    );
+    for (one, other, share) in [(&far, &top, 9000), (&top, &hidden, 5000), (&hidden, &beyond, 6000), (&top, &near, 7000)] {
+        relate(&admin, one, "parent_company", other, json!({})).await.expect(201);
+        relate(&admin, one, "shareholder", other, json!({ "share_bp": share })).await.expect(201);
+    }
+    relate(&admin, &hidden, "shareholder", &near, json!({ "share_bp": 1000 })).await.expect(201);
+    let shape = |tree: &Value| -> Vec<(String, Value)> {
+        let node = |node: &Value| (node["customer"]["label"].as_str().unwrap().to_owned(), node["controlled_bp"].clone());
+        tree["items"].as_array().unwrap().iter().map(node).collect()
+    };
+    let whole = admin.get(&path(&near, "/corporate-tree")).await.expect(200);
+    assert_eq!((shape(&whole).len(), &whole["ultimate_parent"]["label"]), (5, &json!("Far")));
+    let teller = app.role_at("teller", "SH");
+    let seen = teller.get(&path(&near, "/corporate-tree")).await.expect(200);
+    assert_eq!(shape(&seen), [("Top".to_owned(), json!(10_000)), ("Near".to_owned(), json!(7000))]);
+    assert_eq!((&seen["ultimate_parent"]["label"], &seen["subsidiary_count"]), (&json!("Top"), &json!(1)));
+    assert_eq!(&seen["totals"]["left_out_count"], &json!(0));
+    for customer in [&far, &hidden, &beyond] {
+        assert!(!seen.to_string().contains(customer["id"].as_str().unwrap()), "{seen}");
+    }
+}
+
+/// Writes many rows with a statement: `{n}` counts from 1, `{id}` is a new id.
+fn many(app: &App, count: i32, values: &str) {
+    let (id, day, now) = match app.store.backend() {
+        Backend::Sqlite => ("randomblob(16)", "date('1900-01-01', n || ' days')", "0"),
+        Backend::Postgres => ("gen_random_uuid()", "(date '1900-01-01' + n)", "now()"),
+    };
+    let values = values.replace("{id}", id).replace("{day}", day).replace("{now}", now);
+    let insert = format!(
+        "INSERT INTO relations (id, customer_id, related_customer_id, relation_type, share_bp, valid_from, valid_to, created_at,
+         updated_at, version) WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < {count})
+         SELECT {values}"
+    );
+    app.store.write_blocking(move |tx| Ok(sql_query(insert.as_str()).execute(&mut tx.db)?)).unwrap();
+}
+
+/// The id of a customer, as SQL writes it.
+fn literal(app: &App, customer: &Value) -> String {
+    let id = customer["id"].as_str().unwrap();
+    match app.store.backend() {
+        Backend::Sqlite => format!("x'{}'", id.replace('-', "")),
+        Backend::Postgres => format!("'{id}'::uuid"),
+    }
+}
+
+async fn ended_holdings_do_not_hide_those_of_today(app: App) {
+    let admin = app.role("administrator");
+    let (top, low) = (company(&admin, "Top").await, company(&admin, "Low").await);
+    let ids = format!("{{id}}, {}, {}", literal(&app, &top), literal(&app, &low));
+    // More than are looked at, and all of them over.
+    many(&app, 10_001, &format!("{ids}, 'shareholder', 1, {{day}}, {{day}}, {{now}}, {{now}}, 1 FROM numbers"));
+    relate(&admin, &top, "parent_company", &low, json!({})).await.expect(201);
+    relate(&admin, &top, "shareholder", &low, json!({ "share_bp": 2500 })).await.expect(201);
+    let tree = admin.get(&path(&low, "/corporate-tree")).await.expect(200);
+    assert_eq!((&tree["items"][1]["controlled_bp"], &tree["items"][1]["share_bp"]), (&json!(2500), &json!(2500)));
+    assert_eq!(tree["truncated"], false);
+}
+
+async fn shows_at_most_a_thousand_companies(app: App) {
+    let admin = app.role("administrator");
+    let top = company(&admin, "Top").await;
+    let records: Vec<Value> = (0..1_001)
+        .map(|n| json!({ "source_id": n.to_string(), "kind": "corporate", "organisation": { "legal_name": format!("Low {n}") } }))
+        .collect();
+    for part in records.chunks(500) {
+        let part = part.to_vec();
+        let made = app.store.write_blocking(move |tx| {
+            for new in &part {
+                let mut new = new.clone();
+                new.as_object_mut().unwrap().remove("source_id");
+                create::create(tx, &Actor::system(), serde_json::from_value(new).unwrap())?;
+            }
+            Ok(())
+        });
+        made.unwrap();
+    }
+    let values = format!(
+        "{{id}}, {}, c.id, 'parent_company', NULL, {{day}}, NULL, {{now}}, {{now}}, 1 FROM numbers CROSS JOIN customers c
+         WHERE c.display_name <> 'Top'",
+        literal(&app, &top)
+    );
+    many(&app, 1, &values);
+    let tree = admin.get(&path(&top, "/corporate-tree")).await.expect(200);
+    assert_eq!((tree["items"].as_array().unwrap().len(), &tree["truncated"]), (1_000, &json!(true)));
 }
 
 async fn refuses_cycles_of_parent_companies(app: App) {
@@ -202,12 +356,13 @@ async fn adds_up_control_and_totals_of_a_group(app: App) {
     assert_eq!((amount("deposits"), amount("loans"), amount("cards")), ("200.00".into(), "500.00".into(), "0.00".into()));
     assert_eq!((&total["account_count"], &tree["totals"]["left_out_count"]), (&json!(4), &json!(0)));
 
-    // Who sees one branch only is told of what is left out; who may not read accounts is told nothing.
+    // Who sees one branch only is shown its companies and what they have; who may not read accounts is told nothing.
     let below = firm("Below", &ids["B"]).await;
     relate(&admin, &top, "parent_company", &below, json!({})).await.expect(201);
     let teller = app.role_at("teller", "A");
     let seen = teller.get(&path(&low, "/corporate-tree")).await.expect(200);
-    assert_eq!((&seen["totals"]["left_out_count"], &seen["totals"]["customer_count"]), (&json!(1), &json!(3)));
+    assert_eq!((&seen["totals"]["left_out_count"], &seen["totals"]["customer_count"]), (&json!(0), &json!(3)));
+    assert_eq!(seen["items"].as_array().unwrap().len(), 3);
     let steward =
         app.token(crate::support::sign(json!({ "sub": "s", "roles": ["teller"], "branch": "A", "scope": "customer.read" })));
     assert_eq!(steward.get(&path(&low, "/corporate-tree")).await.expect(200)["totals"], Value::Null);

@@ -31,6 +31,7 @@ both_databases!(
     tokens_follow_every_write,
     a_database_without_tokens_is_reindexed,
     stays_within_reach,
+    what_is_too_common_is_found_but_not_counted,
     narrows_by_the_other_filters,
     odd_questions_have_plain_answers,
     lookups_understand_every_spelling
@@ -249,6 +250,29 @@ async fn a_database_without_tokens_is_reindexed(app: App) {
     assert_eq!((stale(), total().await), (false, json!(600)));
 }
 
+async fn what_is_too_common_is_found_but_not_counted(app: App) {
+    let admin = app.role("administrator");
+    let ids = branches(&admin).await;
+    let many: Vec<Value> = (0..500).map(|n| json!({ "source_id": n.to_string(), "full_name": format!("陈{n}") })).collect();
+    feed(&app, "core", Value::Array(many));
+    person(&admin, "陈二娘", Some(&ids["SH"])).await;
+    let total = async |client: &Client<'_>, q: &str| {
+        let found = client.post("/v1/customers/search", json!({ "q": q, "limit": 1, "include_total": true })).await.expect(200);
+        (found["total"].clone(), found["items"].as_array().unwrap().len())
+    };
+    assert_eq!(total(&admin, "陈").await, (json!(501), 1));
+    let insert = "INSERT INTO customer_tokens (customer_id, token)
+        WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 100)
+        SELECT c.id, '1陈' || (1000 + n) FROM numbers CROSS JOIN customers c WHERE c.home_branch_id IS NULL";
+    let written = app.store.write_blocking(move |tx| Ok(sql_query(insert).execute(&mut tx.db)?)).unwrap();
+    assert_eq!(written, 50_000);
+    assert_eq!(total(&admin, "陈").await, (Value::Null, 1));
+    assert_eq!(total(&admin, "陈二娘").await, (json!(1), 1));
+    // Where few are within reach, all of them are counted.
+    assert_eq!(total(&app.role_at("teller", "SH-1"), "陈").await, (json!(0), 0));
+    assert_eq!(total(&app.role_at("teller", "SH"), "陈").await, (json!(1), 1));
+}
+
 async fn stays_within_reach(app: App) {
     let admin = app.role("administrator");
     let ids = branches(&admin).await;
@@ -337,6 +361,13 @@ async fn odd_questions_have_plain_answers(app: App) {
     assert_eq!(names(&admin, "international business machines of new jersey").await.len(), 0);
     assert_eq!(names(&admin, &"张".repeat(200)).await.len(), 0);
     assert_eq!(names(&admin, &"a b ".repeat(50)).await.len(), 0);
+    // Words are asked for one by one, so they are bounded; the same one again is none more.
+    let words = |count: usize| (0..count).map(|n| format!("a{n}")).collect::<Vec<_>>().join(" ");
+    assert_eq!(names(&admin, &words(16)).await.len(), 0);
+    let counted = json!({ "q": words(16), "include_total": true });
+    assert_eq!(admin.post("/v1/customers/search", counted).await.expect(200)["total"], 0);
+    assert_eq!(admin.post("/v1/customers/search", json!({ "q": words(17) })).await.pointers(422), ["/q"]);
+    assert_eq!(admin.get(&format!("/v1/customers?q={}", words(17).replace(' ', "+"))).await.pointers(400), ["?q"]);
     assert_eq!(admin.get("/v1/customers?q=").await.pointers(400), ["?q"]);
     assert_eq!(admin.get(&format!("/v1/customers?q={}", "a".repeat(201))).await.pointers(400), ["?q"]);
     assert_eq!(admin.post("/v1/customers/search", json!({ "q": "" })).await.pointers(422), ["/q"]);

@@ -30,7 +30,7 @@ pub struct GroupTotals {
     /// How many customers of the group were summed up.
     #[schema(minimum = 0)]
     pub customer_count: i64,
-    /// How many customers of the group were left out, because they are out of the caller's sight.
+    /// How many customers of the group were left out, because the caller may not read their accounts.
     #[schema(minimum = 0)]
     pub left_out_count: i64,
     /// How many accounts were summed up, each once.
@@ -65,8 +65,8 @@ struct Account {
     category: ProductCategory,
 }
 
-/// The totals of a group today; nothing for callers who may not read accounts or see amounts. Customers out of the
-/// caller's sight are left out and counted.
+/// The totals of a group today; nothing for callers who may not read accounts or see amounts. Customers whose
+/// accounts the caller may not read are left out and counted.
 ///
 /// # Errors
 /// The database's.

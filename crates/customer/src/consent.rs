@@ -209,6 +209,17 @@ pub fn list(
     Ok(page.map(|consent| consent.shown_to(actor)))
 }
 
+/// One consent event of a customer.
+///
+/// # Errors
+/// [`Error::NotFound`].
+pub fn get(conn: &mut Conn, actor: &Actor, customer: CustomerId, id: ConsentId) -> Result<Consent> {
+    scope::require(conn, actor, Action::CustomerRead, customer)?;
+    let row = consents::table.filter(consents::customer_id.eq(customer)).filter(consents::id.eq(id));
+    let row: Consent = row.select(Consent::as_select()).first(&mut conn.db)?;
+    Ok(row.shown_to(actor))
+}
+
 fn matching<'a>(customer: CustomerId, filter: &ConsentFilter) -> consents::BoxedQuery<'a, MultiBackend> {
     let mut query = consents::table.filter(consents::customer_id.eq(customer)).into_boxed();
     if let Some(purpose) = filter.purpose {

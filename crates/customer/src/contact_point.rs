@@ -109,7 +109,7 @@ pub struct NewContactPoint {
     pub value: Option<String>,
     /// What it is to the customer.
     #[schema(example = "home", max_length = 64)]
-    #[validate(length(max = 64))]
+    #[validate(length(max = 64), custom(function = "rules::text"))]
     pub label: Option<String>,
     /// Whether it comes first among those of its kind; false unless given.
     #[serde(default)]
@@ -134,23 +134,23 @@ pub struct NewContactPoint {
     pub country: Option<String>,
     /// Province of an address.
     #[schema(example = "上海市", max_length = 100)]
-    #[validate(length(max = 100))]
+    #[validate(length(max = 100), custom(function = "rules::text"))]
     pub province: Option<String>,
     /// City of an address.
     #[schema(max_length = 100)]
-    #[validate(length(max = 100))]
+    #[validate(length(max = 100), custom(function = "rules::text"))]
     pub city: Option<String>,
     /// District of an address.
     #[schema(example = "浦东新区", max_length = 100)]
-    #[validate(length(max = 100))]
+    #[validate(length(max = 100), custom(function = "rules::text"))]
     pub district: Option<String>,
     /// Street, house and door of an address.
     #[schema(example = "世纪大道100号", max_length = 300)]
-    #[validate(length(max = 300))]
+    #[validate(length(max = 300), custom(function = "rules::text"))]
     pub street: Option<String>,
     /// Postcode of an address.
     #[schema(example = "200120", max_length = 20)]
-    #[validate(length(max = 20))]
+    #[validate(length(max = 20), custom(function = "rules::text"))]
     pub postcode: Option<String>,
     /// Division of an address, a code of GB/T 2260.
     #[schema(example = "310115", min_length = 6, max_length = 12, pattern = "^[0-9]+$")]
@@ -166,7 +166,7 @@ pub struct ContactPointPatch {
     /// What it is to the customer.
     #[schema(value_type = Option<String>, max_length = 64)]
     #[serde(default, deserialize_with = "patch::nullable")]
-    #[validate(length(max = 64))]
+    #[validate(length(max = 64), custom(function = "rules::text"))]
     pub label: Option<Option<String>>,
     /// Whether it comes first among those of its kind; true takes that from the others.
     #[schema(nullable = false)]
@@ -306,6 +306,15 @@ pub fn list(conn: &mut Conn, actor: &Actor, customer: CustomerId, params: &PageP
     let rows = query.load(&mut conn.db)?;
     let page = window.page(&conn.keys, rows, total, |row: &ContactPoint| row.id)?;
     Ok(page.map(|point| point.shown_to(actor)))
+}
+
+/// One contact point of a customer.
+///
+/// # Errors
+/// [`Error::NotFound`].
+pub fn get(conn: &mut Conn, actor: &Actor, customer: CustomerId, id: ContactPointId) -> Result<ContactPoint> {
+    scope::require(conn, actor, Action::CustomerRead, customer)?;
+    Ok(find(conn, customer, id)?.shown_to(actor))
 }
 
 /// Records a contact point.

@@ -8,12 +8,11 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use diesel::{ExpressionMethods, QueryDsl, RunQueryDsl, SelectableHelper};
-use kehu_kernel::{BasisPoints, Conn, Date, Result, schema::relations};
+use kehu_kernel::{BasisPoints, Conn, Date, Result, access::Reach};
 
 use crate::{
     CustomerId,
-    relation::{RelationRow, RelationType},
+    relation::{RelationType, held_by},
 };
 
 /// How many holdings are looked at; what lies beyond is not counted.
@@ -28,36 +27,38 @@ const ROUNDS: usize = 1_000;
 /// What a company holds of another one.
 pub(crate) type Holding = (CustomerId, CustomerId, BasisPoints);
 
-/// The share of each company that the top controls; companies to which no chain of known holdings leads are not
-/// there. `true` when there are more holdings than are looked at.
-pub(crate) fn from_top(conn: &mut Conn, top: CustomerId, day: Date) -> Result<(HashMap<CustomerId, BasisPoints>, bool)> {
-    let (holdings, truncated) = holdings_below(conn, top, day)?;
+/// The share of each company that the top controls, by holdings of a day in companies within reach; companies to which no
+/// chain of known holdings leads are not there. `true` when there are more holdings than are looked at.
+pub(crate) fn from_top(
+    conn: &mut Conn,
+    reach: &Reach,
+    top: CustomerId,
+    day: Date,
+) -> Result<(HashMap<CustomerId, BasisPoints>, bool)> {
+    let (holdings, truncated) = holdings_below(conn, reach, top, day)?;
     Ok((controlled(top, &holdings), truncated))
 }
 
 /// All holdings to which chains lead from the top, level by level.
-fn holdings_below(conn: &mut Conn, top: CustomerId, day: Date) -> Result<(Vec<Holding>, bool)> {
+fn holdings_below(conn: &mut Conn, reach: &Reach, top: CustomerId, day: Date) -> Result<(Vec<Holding>, bool)> {
     let mut found = Vec::new();
     let mut known = std::collections::HashSet::from([top]);
     let mut level = vec![top];
     while !level.is_empty() {
         let mut next = Vec::new();
         for holders in level.chunks(CHUNK) {
-            let rows: Vec<RelationRow> = relations::table
-                .filter(relations::customer_id.eq_any(holders.to_vec()))
-                .filter(relations::relation_type.eq(RelationType::Shareholder))
-                .order(relations::id)
-                .limit(i64::try_from(MOST).unwrap_or(i64::MAX))
-                .select(RelationRow::as_select())
-                .load(&mut conn.db)?;
-            for row in rows.into_iter().filter(|row| row.holds_on(day)) {
-                if found.len() == MOST {
-                    return Ok((found, true));
-                }
+            // One more than there is room for, so that it shows when there are more.
+            let room = MOST - found.len();
+            let rows = held_by(conn, reach, holders, RelationType::Shareholder, day, room + 1)?;
+            let more = rows.len() > room;
+            for row in rows.into_iter().take(room) {
                 if known.insert(row.related_customer_id) {
                     next.push(row.related_customer_id);
                 }
                 found.extend(row.share_bp.map(|share| (row.customer_id, row.related_customer_id, share)));
+            }
+            if more {
+                return Ok((found, true));
             }
         }
         level = next;

@@ -138,7 +138,7 @@ pub struct NewVerification {
     pub state: VerificationState,
     /// How it was checked.
     #[schema(example = "chip read at the counter", min_length = 1, max_length = 100)]
-    #[validate(length(min = 1, max = 100))]
+    #[validate(length(min = 1, max = 100), custom(function = "crate::rules::text"))]
     pub method: Option<String>,
 }
 
@@ -152,7 +152,7 @@ pub struct NewIdentity {
     /// The number, as people write it. Resident ids are refused when date or checksum are wrong;
     /// credit codes with a broken checksum are kept with a warning.
     #[schema(example = "11010519491231002X", min_length = 1, max_length = 64)]
-    #[validate(length(min = 1, max = 64))]
+    #[validate(length(min = 1, max = 64), custom(function = "crate::rules::text"))]
     pub number: String,
     /// The country that issued it, ISO 3166-1 alpha-2.
     #[schema(example = "CN", min_length = 2, max_length = 2, pattern = "^[A-Z]{2}$")]
@@ -199,7 +199,7 @@ pub struct IdentityPatch {
 pub struct IdentityEnd {
     /// Why; kept with the record.
     #[schema(example = "card lost", min_length = 1, max_length = 500)]
-    #[validate(length(min = 1, max = 500))]
+    #[validate(length(min = 1, max = 500), custom(function = "crate::rules::text"))]
     pub reason: String,
 }
 
@@ -298,6 +298,16 @@ pub fn list(conn: &mut Conn, actor: &Actor, customer: CustomerId, params: &PageP
     let page = window.page(&conn.keys, rows, total, |row: &Identity| row.id)?;
     let itself = actor.kind == ActorKind::Customer;
     Ok(page.map(|identity| if itself { identity.for_customer() } else { identity }))
+}
+
+/// One identity document of a customer; its number masked.
+///
+/// # Errors
+/// [`Error::NotFound`].
+pub fn get(conn: &mut Conn, actor: &Actor, customer: CustomerId, id: IdentityId) -> Result<Identity> {
+    scope::require(conn, actor, Action::CustomerRead, customer)?;
+    let identity = find(conn, customer, id)?;
+    Ok(if actor.kind == ActorKind::Customer { identity.for_customer() } else { identity })
 }
 
 impl Identity {

@@ -38,8 +38,8 @@ text_enum! {
 #[serde(deny_unknown_fields)]
 pub struct CustomerFilter {
     /// Only customers whose name or number fits: characters, the beginning of a word, pinyin (`zhangwei`), initials of
-    /// pinyin (`zw`), with accents or without, or the beginning of the number. All words must fit. The best fit comes
-    /// first, and `sort` may not be given. Numbers of persons (phones, documents, accounts) are for `lookup_customers`.
+    /// pinyin (`zw`), with accents or without, or the beginning of the number. All words, at most 16, must fit. The
+    /// best fit comes first, and `sort` may not be given; `total` is null when the words are too common to be counted. Numbers of persons (phones, documents, accounts) are for `lookup_customers`.
     #[param(min_length = 1, max_length = 200, example = "张伟")]
     pub q: Option<String>,
     /// Only this kind.

@@ -5,7 +5,7 @@ use kehu_kernel::{BasisPoints, Date, Error, Result, Tx, schema::relations};
 
 use crate::{
     CustomerId,
-    relation::{RelationRow, RelationType},
+    relation::{RelationId, RelationRow, RelationType},
     scope,
 };
 
@@ -26,7 +26,8 @@ pub(crate) fn shared(one: Span, other: Span) -> Option<Span> {
 pub(crate) fn check_overlap(tx: &mut Tx<'_>, row: &RelationRow) -> Result<()> {
     let forward = relations::customer_id.eq(row.customer_id).and(relations::related_customer_id.eq(row.related_customer_id));
     let backward = relations::customer_id.eq(row.related_customer_id).and(relations::related_customer_id.eq(row.customer_id));
-    let mut same = relations::table.filter(relations::relation_type.eq(row.relation_type)).into_boxed();
+    let of_type = relations::table.filter(relations::relation_type.eq(row.relation_type));
+    let mut same = of_type.filter(relations::id.ne(row.id)).into_boxed();
     same =
         if row.relation_type.inverse() == row.relation_type { same.filter(forward.or(backward)) } else { same.filter(forward) };
     let same: Vec<RelationRow> = same.select(RelationRow::as_select()).load(&mut tx.db)?;
@@ -40,7 +41,8 @@ pub(crate) fn check_overlap(tx: &mut Tx<'_>, row: &RelationRow) -> Result<()> {
 /// locked, so crossing writers queue up behind each other instead of closing a circle.
 pub(crate) fn check_parent(tx: &mut Tx<'_>, row: &RelationRow) -> Result<()> {
     let (parent, child) = (row.customer_id, row.related_customer_id);
-    if above(tx, child, span(row))?.is_empty() {
+    let others = above(tx, child, span(row))?.into_iter().filter(|(id, ..)| *id != row.id).count();
+    if others == 0 {
         climb(tx, parent, child, span(row))
     } else {
         Err(Error::conflict("parent_company_taken", "The company has a parent at that time; end that relation first."))
@@ -51,7 +53,7 @@ fn climb(tx: &mut Tx<'_>, parent: CustomerId, child: CustomerId, during: Span) -
     let mut open = vec![(parent, during)];
     while let Some((company, during)) = open.pop() {
         scope::hold(tx, company)?;
-        for (next, during) in above(tx, company, during)? {
+        for (_, next, during) in above(tx, company, during)? {
             if next == child {
                 return Err(Error::conflict("relation_cycle", "A company cannot hang below itself."));
             }
@@ -61,14 +63,14 @@ fn climb(tx: &mut Tx<'_>, parent: CustomerId, child: CustomerId, during: Span) -
     Ok(())
 }
 
-/// The parents of a company within a stretch of time, each with its part of it.
-fn above(tx: &mut Tx<'_>, company: CustomerId, during: Span) -> Result<Vec<(CustomerId, Span)>> {
+/// The parents of a company within a stretch of time, each with its relation and its part of the time.
+fn above(tx: &mut Tx<'_>, company: CustomerId, during: Span) -> Result<Vec<(RelationId, CustomerId, Span)>> {
     let parents: Vec<RelationRow> = relations::table
         .filter(relations::related_customer_id.eq(company))
         .filter(relations::relation_type.eq(RelationType::ParentCompany))
         .select(RelationRow::as_select())
         .load(&mut tx.db)?;
-    Ok(parents.iter().filter_map(|row| Some((row.customer_id, shared(during, span(row))?))).collect())
+    Ok(parents.iter().filter_map(|row| Some((row.id, row.customer_id, shared(during, span(row))?))).collect())
 }
 
 /// At no moment do the shares of one company's owners pass the whole.
@@ -77,6 +79,7 @@ pub(crate) fn check_shares(tx: &mut Tx<'_>, row: &RelationRow) -> Result<()> {
     let owners: Vec<RelationRow> = relations::table
         .filter(relations::related_customer_id.eq(row.related_customer_id))
         .filter(relations::relation_type.eq(RelationType::Shareholder))
+        .filter(relations::id.ne(row.id))
         .filter(lasts)
         .select(RelationRow::as_select())
         .load(&mut tx.db)?;

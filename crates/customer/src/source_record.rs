@@ -2,13 +2,18 @@
 
 use diesel::{ExpressionMethods, Insertable, QueryDsl, Queryable, RunQueryDsl, Selectable, SelectableHelper};
 use kehu_kernel::{
-    Action, Actor, BasisPoints, Conn, Id, Instant, Page, PageParams, Result, json::Json, schema::source_records, text_enum,
+    Action, Actor, BasisPoints, Conn, Id, Instant, Page, PageParams, Result, Tx,
+    access::FieldClass,
+    audit::{self, Access},
+    json::Json,
+    schema::source_records,
+    text_enum,
 };
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use crate::{CustomerId, scope};
+use crate::{CustomerId, present, scope};
 
 /// Identifier of a source record.
 pub type SourceRecordId = Id<SourceRecord>;
@@ -37,7 +42,7 @@ pub struct SourceRecord {
     /// The record's id in the source system.
     #[schema(example = "576", max_length = 128)]
     pub source_id: String,
-    /// The record, identity numbers masked; null for callers who may not see sensitive fields.
+    /// The record as it came, identity numbers masked; null for callers who may not see sensitive fields, or give no purpose.
     #[schema(value_type = Option<Object>)]
     pub payload: Json<Value>,
     /// Keyed hash of the whole record.
@@ -54,11 +59,38 @@ pub struct SourceRecord {
     pub received_at: Instant,
 }
 
-/// Source records of a customer, oldest first. Their contents are null: `disclose` shows them.
+/// Source records of a customer, oldest first. Their contents are null: [`disclose`] shows them.
 ///
 /// # Errors
 /// [`kehu_kernel::Error::NotFound`] when the customer is out of sight; [`kehu_kernel::Error::Invalid`] for a bad page request.
 pub fn list(conn: &mut Conn, actor: &Actor, customer: CustomerId, params: &PageParams) -> Result<Page<SourceRecord>> {
+    let page = read(conn, actor, customer, params)?;
+    Ok(page.map(|row| SourceRecord { payload: Json(Value::Null), ..row }))
+}
+
+/// As [`list`], with the contents when the actor may see sensitive and internal fields; that is recorded.
+///
+/// # Errors
+/// As [`list`].
+pub fn disclose(tx: &mut Tx<'_>, actor: &Actor, customer: CustomerId, params: &PageParams) -> Result<Page<SourceRecord>> {
+    if !present::shows_sensitive(actor) || !actor.sees(FieldClass::Internal) {
+        return list(tx, actor, customer, params);
+    }
+    let page = read(tx, actor, customer, params)?;
+    for record in &page.items {
+        let access = Access {
+            customer_id: Some(customer.cast()),
+            resource: "source_record",
+            resource_id: record.id.cast(),
+            action: Action::CustomerRead.as_str(),
+            fields: &["payload"],
+        };
+        audit::record(tx, actor, access)?;
+    }
+    Ok(page)
+}
+
+fn read(conn: &mut Conn, actor: &Actor, customer: CustomerId, params: &PageParams) -> Result<Page<SourceRecord>> {
     scope::require_inside(conn, actor, Action::CustomerRead, customer)?;
     let window = params.window::<SourceRecordId>(&conn.keys, &format!("source-records/{customer}"))?;
     let of = source_records::table.filter(source_records::customer_id.eq(customer));
@@ -68,6 +100,5 @@ pub fn list(conn: &mut Conn, actor: &Actor, customer: CustomerId, params: &PageP
         query = query.filter(source_records::id.gt(after));
     }
     let rows: Vec<SourceRecord> = query.load(&mut conn.db)?;
-    let page = window.page(&conn.keys, rows, total, |row: &SourceRecord| row.id)?;
-    Ok(page.map(|row| SourceRecord { payload: Json(Value::Null), ..row }))
+    window.page(&conn.keys, rows, total, |row: &SourceRecord| row.id)
 }

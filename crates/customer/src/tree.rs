@@ -2,14 +2,14 @@
 
 use std::collections::{HashMap, HashSet};
 
-use diesel::{ExpressionMethods, QueryDsl, RunQueryDsl, SelectableHelper};
-use kehu_kernel::{Action, Actor, BasisPoints, Conn, Date, Error, Reference, Result, schema::relations};
+use diesel::{ExpressionMethods, OptionalExtension, QueryDsl, RunQueryDsl};
+use kehu_kernel::{Action, Actor, BasisPoints, Conn, Date, Error, Reference, Result, access::Reach, schema::relations};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::{
     CustomerId, CustomerKind, control,
-    relation::{RelationRow, RelationType, visible_names},
+    relation::{RelationType, held_by, holding_on, visible_names, within_reach},
     scope,
 };
 
@@ -21,9 +21,9 @@ const MOST: usize = 1_000;
 pub struct Tree {
     /// The company that was asked for.
     pub customer_id: CustomerId,
-    /// The company at the top, as far as the bank knows.
+    /// The company at the top, as far as the bank knows and the actor sees.
     pub ultimate_parent: Reference,
-    /// All companies of the tree, each after the one above it.
+    /// All companies of the tree that the actor sees, each after the one above it.
     pub nodes: Vec<CorporateTreeNode>,
     /// Whether companies or holdings were left out because there are too many.
     pub truncated: bool,
@@ -32,7 +32,7 @@ pub struct Tree {
 /// One company of a tree.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct CorporateTreeNode {
-    /// The company; its name is empty when it is out of the caller's sight.
+    /// The company.
     pub customer: Reference,
     /// The company directly above; null at the top.
     pub parent_id: Option<CustomerId>,
@@ -43,11 +43,12 @@ pub struct CorporateTreeNode {
     pub share_bp: Option<BasisPoints>,
     /// The share that the top controls: over all chains of known holdings from the top to this company, the
     /// sum of the products of the shares on each; holdings outside the tree count, too, and those that run in a circle once
-    /// for each time around. Null when no chain of known holdings leads here.
+    /// for each time around; chains through companies out of the caller's sight do not. Null when no chain of known holdings leads here.
     pub controlled_bp: Option<BasisPoints>,
 }
 
-/// The corporate tree of an organisation as of today.
+/// The corporate tree of an organisation as of today. Companies out of sight are not there, and nothing is reached through
+/// them, neither above nor below.
 ///
 /// # Errors
 /// [`Error::NotFound`] when the customer is out of sight; [`Error::Conflict`] `not_an_organisation` for a person.
@@ -56,10 +57,11 @@ pub fn of(conn: &mut Conn, actor: &Actor, customer: CustomerId) -> Result<Tree> 
     if row.kind == CustomerKind::Personal {
         return Err(Error::conflict("not_an_organisation", "Only organisations have a corporate tree."));
     }
+    let reach = actor.allow(Action::CustomerRead)?;
     let today = conn.now.date();
-    let top = topmost(conn, customer, today)?;
-    let (mut nodes, cut) = descend(conn, top, today)?;
-    let (controlled, cut_short) = control::from_top(conn, top, today)?;
+    let top = topmost(conn, &reach, customer, today)?;
+    let (mut nodes, cut) = descend(conn, &reach, top, today)?;
+    let (controlled, cut_short) = control::from_top(conn, &reach, top, today)?;
     let names = visible_names(conn, actor, nodes.iter().map(|node| node.customer.id.cast()).collect())?;
     for node in &mut nodes {
         let company: CustomerId = node.customer.id.cast();
@@ -70,24 +72,26 @@ pub fn of(conn: &mut Conn, actor: &Actor, customer: CustomerId) -> Result<Tree> 
     Ok(Tree { customer_id: customer, ultimate_parent, nodes, truncated: cut || cut_short })
 }
 
-fn topmost(conn: &mut Conn, customer: CustomerId, today: Date) -> Result<CustomerId> {
+fn topmost(conn: &mut Conn, reach: &Reach, customer: CustomerId, today: Date) -> Result<CustomerId> {
     let mut top = customer;
     let mut seen = HashSet::from([customer]);
     loop {
-        let parents: Vec<RelationRow> = relations::table
+        let parent: Option<CustomerId> = holding_on(today)
             .filter(relations::related_customer_id.eq(top))
             .filter(relations::relation_type.eq(RelationType::ParentCompany))
-            .select(RelationRow::as_select())
-            .load(&mut conn.db)?;
-        match parents.iter().find(|row| row.holds_on(today)) {
-            Some(row) if seen.insert(row.customer_id) => top = row.customer_id,
+            .filter(within_reach(relations::customer_id, reach))
+            .select(relations::customer_id)
+            .first(&mut conn.db)
+            .optional()?;
+        match parent {
+            Some(parent) if seen.insert(parent) => top = parent,
             _ => return Ok(top),
         }
     }
 }
 
 /// Level by level from the top down; controlled shares come later.
-fn descend(conn: &mut Conn, top: CustomerId, today: Date) -> Result<(Vec<CorporateTreeNode>, bool)> {
+fn descend(conn: &mut Conn, reach: &Reach, top: CustomerId, today: Date) -> Result<(Vec<CorporateTreeNode>, bool)> {
     let node = |company, parent_id, depth, share_bp| CorporateTreeNode {
         customer: Reference::new(company, ""),
         parent_id,
@@ -101,33 +105,38 @@ fn descend(conn: &mut Conn, top: CustomerId, today: Date) -> Result<(Vec<Corpora
     let mut depth = 0;
     while !level.is_empty() {
         depth += 1;
-        let children = held(conn, &level, RelationType::ParentCompany, today)?;
-        let shares: HashMap<(CustomerId, CustomerId), BasisPoints> = held(conn, &level, RelationType::Shareholder, today)?
-            .into_iter()
-            .filter_map(|row| Some(((row.customer_id, row.related_customer_id), row.share_bp?)))
-            .collect();
+        // One more than there is room for, so that it shows when there are more.
+        let room = MOST - nodes.len();
+        let mut children = held_by(conn, reach, &level, RelationType::ParentCompany, today, room + 1)?;
+        let more = children.len() > room;
+        children.truncate(room);
+        children.retain(|row| known.insert(row.related_customer_id));
+        let shares = direct_shares(conn, &level, children.iter().map(|row| row.related_customer_id).collect(), today)?;
         level = Vec::new();
         for row in children {
-            if !known.insert(row.related_customer_id) {
-                continue;
-            }
-            if nodes.len() >= MOST {
-                return Ok((nodes, true));
-            }
             let share = shares.get(&(row.customer_id, row.related_customer_id)).copied();
             level.push(row.related_customer_id);
             nodes.push(node(row.related_customer_id, Some(row.customer_id), depth, share));
+        }
+        if more {
+            return Ok((nodes, true));
         }
     }
     Ok((nodes, false))
 }
 
-fn held(conn: &mut Conn, by: &[CustomerId], kind: RelationType, today: Date) -> Result<Vec<RelationRow>> {
-    let rows: Vec<RelationRow> = relations::table
-        .filter(relations::customer_id.eq_any(by.to_vec()))
-        .filter(relations::relation_type.eq(kind))
-        .order(relations::id)
-        .select(RelationRow::as_select())
+/// What the companies of one level hold of those of the next.
+fn direct_shares(
+    conn: &mut Conn,
+    holders: &[CustomerId],
+    held: Vec<CustomerId>,
+    today: Date,
+) -> Result<HashMap<(CustomerId, CustomerId), BasisPoints>> {
+    let rows: Vec<(CustomerId, CustomerId, Option<BasisPoints>)> = holding_on(today)
+        .filter(relations::customer_id.eq_any(holders.to_vec()))
+        .filter(relations::related_customer_id.eq_any(held))
+        .filter(relations::relation_type.eq(RelationType::Shareholder))
+        .select((relations::customer_id, relations::related_customer_id, relations::share_bp))
         .load(&mut conn.db)?;
-    Ok(rows.into_iter().filter(|row| row.holds_on(today)).collect())
+    Ok(rows.into_iter().filter_map(|(holder, held, share)| Some(((holder, held), share?))).collect())
 }

@@ -332,6 +332,15 @@ fn check_joining(conn: &mut Conn, reach: &Reach, wanted: &[NewTeamMember], known
     places.into_iter().try_for_each(|branch| check_place(conn, reach, branch))
 }
 
+/// One team with its present members.
+///
+/// # Errors
+/// [`Error::Forbidden`] without `staff.read`; [`Error::NotFound`].
+pub fn get(conn: &mut Conn, actor: &Actor, id: TeamId) -> Result<Team> {
+    actor.allow(Action::StaffRead)?;
+    find(conn, id)
+}
+
 fn find(conn: &mut Conn, id: TeamId) -> Result<Team> {
     let row: TeamRow = teams::table.find(id).select(TeamRow::as_select()).first(&mut conn.db)?;
     present(conn, vec![row])?.pop().ok_or(Error::NotFound)

@@ -148,6 +148,15 @@ pub fn list(conn: &mut Conn, actor: &Actor, params: &PageParams) -> Result<Page<
     window.page(&conn.keys, rows, total, |client: &Client| client.id)
 }
 
+/// One machine client, revoked or not.
+///
+/// # Errors
+/// [`Error::Forbidden`] without `client.manage`; [`Error::NotFound`].
+pub fn get(conn: &mut Conn, actor: &Actor, id: ClientId) -> Result<Client> {
+    actor.allow_everywhere(Action::ClientManage)?;
+    Ok(clients::table.find(id).select(Client::as_select()).first(&mut conn.db)?)
+}
+
 /// Makes a machine client with a fresh secret, whose hash is `secret_hash`.
 ///
 /// # Errors

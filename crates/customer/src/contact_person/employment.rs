@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use diesel::{ExpressionMethods, Insertable, QueryDsl, Queryable, RunQueryDsl, Selectable, SelectableHelper};
 use kehu_kernel::{
-    Action, Actor, Conn, Date, Error, Id, Instant, Page, PageParams, Reference, Result, Tx, event::NewEvent, patch,
-    schema::employments, text_enum,
+    Action, Actor, Conn, Date, Error, Id, Instant, Page, PageParams, Reference, Result, Tx, access::Reach, event::NewEvent,
+    patch, schema::employments, store::MultiBackend, text_enum,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -16,7 +16,11 @@ use super::{
     person::{ContactPerson, ContactPersonId},
     sight,
 };
-use crate::{CustomerId, CustomerKind, relation::visible_names, scope};
+use crate::{
+    CustomerId, CustomerKind,
+    relation::{visible_names, within_reach},
+    scope,
+};
 
 /// Identifier of an employment.
 pub type EmploymentId = Id<Employment>;
@@ -54,7 +58,7 @@ pub struct Employment {
     pub id: EmploymentId,
     /// The contact person.
     pub contact_person_id: ContactPersonId,
-    /// The employer; its name is hidden when it is out of the caller's sight.
+    /// The employer.
     pub customer: Reference,
     /// What the person is there.
     #[schema(example = "Chief financial officer", max_length = 200)]
@@ -181,17 +185,17 @@ impl Row {
     }
 }
 
-/// Employments of a contact person, past ones included, oldest record first.
+/// Employments of a contact person by customers within sight, past ones included, oldest record first.
 ///
 /// # Errors
 /// [`Error::Forbidden`] for customers; [`Error::NotFound`] when the person is out of sight; [`Error::Invalid`] for a bad page
 /// request.
 pub fn list(conn: &mut Conn, actor: &Actor, person: ContactPersonId, params: &PageParams) -> Result<Page<Employment>> {
     sight::require(conn, actor, Action::CustomerRead, person)?;
+    let reach = actor.allow(Action::CustomerRead)?;
     let window = params.window::<EmploymentId>(&conn.keys, &format!("employments/{person}"))?;
-    let of = employments::table.filter(employments::contact_person_id.eq(person));
-    let total = if window.include_total { Some(of.count().get_result(&mut conn.db)?) } else { None };
-    let mut query = of.order(employments::id).limit(window.fetch()).select(Row::as_select()).into_boxed();
+    let total = if window.include_total { Some(seen_of(person, &reach).count().get_result(&mut conn.db)?) } else { None };
+    let mut query = seen_of(person, &reach).order(employments::id).limit(window.fetch()).select(Row::as_select());
     if let Some(after) = window.after {
         query = query.filter(employments::id.gt(after));
     }
@@ -199,6 +203,24 @@ pub fn list(conn: &mut Conn, actor: &Actor, person: ContactPersonId, params: &Pa
     let page = window.page(&conn.keys, rows, total, |row: &Row| row.id)?;
     let names = visible_names(conn, actor, page.items.iter().map(|row| row.customer_id).collect())?;
     Ok(page.map(|row| row.shown(&names)))
+}
+
+/// One employment of a contact person.
+///
+/// # Errors
+/// [`Error::Forbidden`] for customers; [`Error::NotFound`], also when the employer is out of sight.
+pub fn get(conn: &mut Conn, actor: &Actor, person: ContactPersonId, id: EmploymentId) -> Result<Employment> {
+    sight::require(conn, actor, Action::CustomerRead, person)?;
+    let reach = actor.allow(Action::CustomerRead)?;
+    let row = seen_of(person, &reach).filter(employments::id.eq(id)).select(Row::as_select());
+    let row: Row = row.first(&mut conn.db)?;
+    let names = visible_names(conn, actor, vec![row.customer_id])?;
+    Ok(row.shown(&names))
+}
+
+fn seen_of<'a>(person: ContactPersonId, reach: &Reach) -> employments::BoxedQuery<'a, MultiBackend> {
+    let of = employments::table.filter(employments::contact_person_id.eq(person));
+    of.filter(within_reach(employments::customer_id, reach)).into_boxed()
 }
 
 /// Records an employment of a contact person.

@@ -7,8 +7,11 @@ use diesel::{
 };
 use kehu_kernel::{
     Action, Actor, Conn, Error, Id, Instant, Page, PageParams, Reference, Result, Tx,
+    access::Reach,
     event::NewEvent,
+    patch,
     schema::{contact_person_relations, contact_persons},
+    store::found_in,
     text_enum,
 };
 use serde::{Deserialize, Serialize};
@@ -66,7 +69,7 @@ pub struct ContactPersonRelation {
     pub id: ContactPersonRelationId,
     /// The contact person that reads it.
     pub contact_person_id: ContactPersonId,
-    /// The other one; the name is hidden when that person is out of the caller's sight.
+    /// The other one.
     pub related: Reference,
     /// What this person is to the other.
     #[serde(rename = "type")]
@@ -103,6 +106,18 @@ pub struct NewContactPersonRelation {
     #[schema(example = "cousin", min_length = 1, max_length = 500)]
     #[validate(length(min = 1, max = 500), custom(function = "crate::rules::text"))]
     pub note: Option<String>,
+}
+
+/// Changes to a relation among contact persons; what is absent stays, null clears. Another type or another person is another
+/// relation.
+#[derive(Clone, Debug, Default, Deserialize, ToSchema, Validate)]
+#[serde(deny_unknown_fields)]
+pub struct ContactPersonRelationPatch {
+    /// What else is known of it.
+    #[schema(value_type = Option<String>, example = "cousin", min_length = 1, max_length = 500)]
+    #[serde(default, deserialize_with = "patch::nullable")]
+    #[validate(length(min = 1, max = 500), custom(function = "crate::rules::text"))]
+    pub note: Option<Option<String>>,
 }
 
 /// Why a relation ends.
@@ -156,7 +171,7 @@ impl Row {
     }
 }
 
-/// Relations of a contact person from both directions, ended ones included, oldest record first.
+/// Relations of a contact person with others within sight, from both directions, ended ones included, oldest record first.
 ///
 /// # Errors
 /// [`Error::Forbidden`] for customers; [`Error::NotFound`] when the person is out of sight; [`Error::Invalid`] for a bad page
@@ -164,8 +179,10 @@ impl Row {
 pub fn list(conn: &mut Conn, actor: &Actor, person: ContactPersonId, params: &PageParams) -> Result<Page<ContactPersonRelation>> {
     sight::require(conn, actor, Action::CustomerRead, person)?;
     let window = params.window::<ContactPersonRelationId>(&conn.keys, &format!("contact-person-relations/{person}"))?;
-    let total = if window.include_total { Some(of(person).count().get_result(&mut conn.db)?) } else { None };
-    let mut query = of(person).order(contact_person_relations::id).limit(window.fetch()).select(Row::as_select());
+    let reach = scope::allow_inside(actor, Action::CustomerRead)?;
+    let seen = || seen_of(person, actor, &reach);
+    let total = if window.include_total { Some(seen().count().get_result(&mut conn.db)?) } else { None };
+    let mut query = seen().order(contact_person_relations::id).limit(window.fetch()).select(Row::as_select());
     if let Some(after) = window.after {
         query = query.filter(contact_person_relations::id.gt(after));
     }
@@ -179,6 +196,26 @@ fn of<'a>(person: ContactPersonId) -> contact_person_relations::BoxedQuery<'a, k
     let either = contact_person_relations::contact_person_id.eq(person);
     let either = either.or(contact_person_relations::related_contact_person_id.eq(person));
     contact_person_relations::table.filter(either).into_boxed()
+}
+
+/// Those with others within sight.
+fn seen_of<'a>(
+    person: ContactPersonId,
+    actor: &Actor,
+    reach: &Reach,
+) -> contact_person_relations::BoxedQuery<'a, kehu_kernel::store::MultiBackend> {
+    let visible = || contact_persons::table.filter(sight::visible_to(actor, reach)).select(contact_persons::id).into_boxed();
+    let forward = contact_person_relations::contact_person_id.eq(person);
+    let forward = forward.and(found_in(contact_person_relations::related_contact_person_id, "id", visible()));
+    let backward = contact_person_relations::related_contact_person_id.eq(person);
+    let backward = backward.and(found_in(contact_person_relations::contact_person_id, "id", visible()));
+    contact_person_relations::table.filter(forward.or(backward)).into_boxed()
+}
+
+fn find(conn: &mut Conn, actor: &Actor, person: ContactPersonId, id: ContactPersonRelationId) -> Result<Row> {
+    let reach = scope::allow_inside(actor, Action::CustomerRead)?;
+    let row = seen_of(person, actor, &reach).filter(contact_person_relations::id.eq(id)).select(Row::as_select());
+    Ok(row.first(&mut conn.db)?)
 }
 
 /// Records a relation.
@@ -242,10 +279,43 @@ fn check_alone(conn: &mut Conn, row: &Row) -> Result<()> {
     Ok(())
 }
 
-/// Ends a relation: it stays on record.
+/// One relation of a contact person.
+///
+/// # Errors
+/// [`Error::Forbidden`] for customers; [`Error::NotFound`], also when the other person is out of sight.
+pub fn get(
+    conn: &mut Conn,
+    actor: &Actor,
+    person: ContactPersonId,
+    id: ContactPersonRelationId,
+) -> Result<ContactPersonRelation> {
+    sight::require(conn, actor, Action::CustomerRead, person)?;
+    let row = find(conn, actor, person, id)?;
+    let names = names(conn, actor, vec![row.other_than(person)])?;
+    Ok(row.read_by(person, &names))
+}
+
+/// Changes a relation that still has the version the caller saw.
 ///
 /// # Errors
 /// [`Error::Forbidden`]; [`Error::NotFound`]; [`Error::PreconditionFailed`]; [`Error::Conflict`] `already_ended`.
+pub fn update(
+    tx: &mut Tx<'_>,
+    actor: &Actor,
+    person: ContactPersonId,
+    id: ContactPersonRelationId,
+    version: i64,
+    patch: ContactPersonRelationPatch,
+) -> Result<ContactPersonRelation> {
+    let mut row = find_open(tx, actor, person, id, version)?;
+    row.note = patch.note.unwrap_or(row.note);
+    save(tx, actor, "contact_person_relation.updated", row, person)
+}
+
+/// Ends a relation: it stays on record.
+///
+/// # Errors
+/// As [`update`].
 pub fn end(
     tx: &mut Tx<'_>,
     actor: &Actor,
@@ -254,27 +324,49 @@ pub fn end(
     version: i64,
     end: ContactPersonRelationEnd,
 ) -> Result<ContactPersonRelation> {
+    let mut row = find_open(tx, actor, person, id, version)?;
+    row.ended_at = Some(tx.now);
+    row.end_reason = Some(end.reason);
+    save(tx, actor, "contact_person_relation.ended", row, person)
+}
+
+fn find_open(tx: &mut Tx<'_>, actor: &Actor, person: ContactPersonId, id: ContactPersonRelationId, version: i64) -> Result<Row> {
     sight::lock(tx, actor, Action::CustomerWrite, person)?;
-    let find = || of(person).filter(contact_person_relations::id.eq(id)).select(Row::as_select());
-    let before: Row = find().first(&mut tx.db)?;
-    if before.ended_at.is_some() {
+    let row = find(tx, actor, person, id)?;
+    if row.ended_at.is_some() {
         return Err(Error::conflict("already_ended", "This relation was ended; record another one."));
     }
-    let ended = diesel::update(contact_person_relations::table.find(id).filter(contact_person_relations::version.eq(version)))
+    if row.version != version {
+        return Err(Error::PreconditionFailed { current: row.version });
+    }
+    Ok(row)
+}
+
+fn save(
+    tx: &mut Tx<'_>,
+    actor: &Actor,
+    event: &'static str,
+    mut row: Row,
+    person: ContactPersonId,
+) -> Result<ContactPersonRelation> {
+    let seen = row.version;
+    row.updated_at = tx.now;
+    row.version += 1;
+    let saved = diesel::update(contact_person_relations::table.find(row.id).filter(contact_person_relations::version.eq(seen)))
         .set((
-            contact_person_relations::ended_at.eq(tx.now),
-            contact_person_relations::end_reason.eq(end.reason),
-            contact_person_relations::updated_at.eq(tx.now),
-            contact_person_relations::version.eq(version + 1),
+            contact_person_relations::note.eq(&row.note),
+            contact_person_relations::ended_at.eq(row.ended_at),
+            contact_person_relations::end_reason.eq(&row.end_reason),
+            contact_person_relations::updated_at.eq(row.updated_at),
+            contact_person_relations::version.eq(row.version),
         ))
         .execute(&mut tx.db)?;
-    if ended == 0 {
-        return Err(Error::PreconditionFailed { current: before.version });
+    if saved == 0 {
+        return Err(Error::PreconditionFailed { current: seen + 1 });
     }
-    let after: Row = find().first(&mut tx.db)?;
-    tell(tx, actor, "contact_person_relation.ended", &after);
-    let names = names(tx, actor, vec![after.other_than(person)])?;
-    Ok(after.read_by(person, &names))
+    tell(tx, actor, event, &row);
+    let names = names(tx, actor, vec![row.other_than(person)])?;
+    Ok(row.read_by(person, &names))
 }
 
 fn tell(tx: &mut Tx<'_>, actor: &Actor, kind: &'static str, row: &Row) {

@@ -109,6 +109,17 @@ pub fn holds(
     window.page(&conn.keys, rows, total, |hold: &LegalHold| hold.id)
 }
 
+/// One legal hold of a customer.
+///
+/// # Errors
+/// [`Error::NotFound`]; [`Error::Forbidden`] without `privacy.manage`.
+pub fn hold(conn: &mut Conn, actor: &Actor, customer: CustomerId, id: LegalHoldId) -> Result<LegalHold> {
+    scope::require_inside(conn, actor, Action::PrivacyManage, customer)?;
+    let records = scope::lineage(conn, customer)?;
+    let of = legal_holds::table.filter(legal_holds::id.eq(id)).filter(legal_holds::customer_id.eq_any(records));
+    Ok(of.select(LegalHold::as_select()).first(&mut conn.db)?)
+}
+
 /// Places a legal hold.
 ///
 /// # Errors

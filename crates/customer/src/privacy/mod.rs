@@ -15,7 +15,7 @@ pub use erasure::{CustomerErasure, ErasedTable, ErasureRequest, ErasureTreatment
 pub use export::{
     EXPIRY, JOB_KIND, PrivacyExport, PrivacyExportId, PrivacyExportState, content, export, get, handler, list, sweep,
 };
-pub use hold::{LegalHold, LegalHoldFilter, LegalHoldId, LegalHoldRelease, NewLegalHold, holds, place, release};
+pub use hold::{LegalHold, LegalHoldFilter, LegalHoldId, LegalHoldRelease, NewLegalHold, hold, holds, place, release};
 
 /// Label of sealed exports.
 pub(crate) const EXPORT: &str = "privacy_exports.content";

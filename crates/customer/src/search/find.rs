@@ -2,20 +2,14 @@
 
 use std::collections::HashMap;
 
-use diesel::{
-    BoolExpressionMethods, BoxableExpression, ExpressionMethods, QueryDsl, RunQueryDsl, SelectableHelper, sql_types::Bool,
-};
-use kehu_kernel::{
-    Action, Actor, Conn, Error, Page, PageParams, Result,
-    schema::{customer_tokens, customers},
-    store::{MultiBackend, within},
-};
+use diesel::{BoolExpressionMethods, ExpressionMethods, QueryDsl, RunQueryDsl, SelectableHelper};
+use kehu_kernel::{Action, Actor, Conn, Error, Page, PageParams, Result, schema::customers};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    EXAMINED,
-    query::{NUMBER, Query, Range, Stage},
-    scan::{self, Candidate, Place},
+    EXAMINED, WORDS,
+    query::{NUMBER, Query, Range},
+    scan::{self, Candidate, Condition, Place},
 };
 use crate::{
     Customer, CustomerId, CustomerRow,
@@ -60,12 +54,16 @@ pub(crate) fn find(
     if filter.sort.is_some() {
         return Err(Error::invalid("?sort", "not_with_q", "A search has its own order: the best fit first."));
     }
+    let query = Query::parse(q);
+    if query.words > WORDS {
+        return Err(Error::invalid("?q", "too_many_words", format!("A search has at most {WORDS} words.")));
+    }
     let filter = &CustomerFilter { q: Some(q.to_owned()), ..filter.clone() };
     let window = params.window::<Key>(&conn.keys, &format!("customers?{filter:?}"))?;
     let chosen = Chosen::by(conn, actor, filter)?;
     let place = Place::of(conn, &chosen.reach, chosen.subtree.as_deref())?;
-    let search = Search { query: Query::parse(q), chosen, place };
-    let total = if window.include_total { Some(search.count(conn)?) } else { None };
+    let search = Search { query, chosen, place };
+    let total = if window.include_total { search.count(conn)? } else { None };
     let wanted = usize::try_from(window.fetch() - 1).map_err(Error::internal)?;
     let (found, next) = search.page(conn, window.after.as_ref(), wanted)?;
     let items = present::many(conn, actor, found, false)?;
@@ -132,34 +130,43 @@ impl Search<'_> {
             .collect())
     }
 
-    /// How many customers there are to be found in all. Reads every token that fits, so it takes as long as there are.
-    fn count(&self, conn: &mut Conn) -> Result<i64> {
-        let Some(fits) = self.query.stages.iter().map(stage_fits).reduce(|one, other| Box::new(one.or(other))) else {
-            return Ok(0);
-        };
-        let query = self.chosen.query().filter(fits);
-        Ok(query.count().get_result(&mut conn.db)?)
-    }
-}
-
-type Condition = Box<dyn BoxableExpression<customers::table, MultiBackend, SqlType = Bool>>;
-
-/// A way to fit as a condition on customers.
-fn stage_fits(stage: &Stage) -> Condition {
-    stage.also.iter().fold(has_one_of(std::slice::from_ref(&stage.range)), |fits, ranges| Box::new(fits.and(has_one_of(ranges))))
-}
-
-fn has_one_of(ranges: &[Range]) -> Condition {
-    let of_range = |range: &Range| -> Condition {
-        if let Some((from, to)) = range.from.strip_prefix(NUMBER).zip(range.to.strip_prefix(NUMBER)) {
-            return Box::new(customers::number.ge(from.to_owned()).and(customers::number.lt(to.to_owned())));
+    /// How many customers there are to be found in all; nothing when so many tokens fit that counting would take long.
+    fn count(&self, conn: &mut Conn) -> Result<Option<i64>> {
+        let ways = self.ways();
+        let ranges: Vec<Range> =
+            ways.iter().flat_map(|(ranges, also)| ranges.iter().chain(also.iter().flatten())).cloned().collect();
+        if !self.place.has_few(conn, &ranges)? {
+            return Ok(None);
         }
-        let holders = customer_tokens::table
-            .filter(customer_tokens::token.ge(range.from.clone()).and(customer_tokens::token.lt(range.to.clone())))
-            .select(customer_tokens::customer_id)
-            .into_boxed();
-        Box::new(within(customers::id, holders))
-    };
-    let nothing = || -> Condition { Box::new(customers::id.is_null()) };
-    ranges.iter().map(of_range).reduce(|one, other| Box::new(one.or(other))).unwrap_or_else(nothing)
+        let fits = |(ranges, also): &(Vec<Range>, &[Vec<Range>])| -> Condition {
+            also.iter().fold(self.has_one_of(ranges), |fits, ranges| Box::new(fits.and(self.has_one_of(ranges))))
+        };
+        let Some(fits) = ways.iter().map(fits).reduce(|one, other| Box::new(one.or(other))) else { return Ok(Some(0)) };
+        let count = self.chosen.query().filter(fits).count().get_result(&mut conn.db)?;
+        Ok(Some(count))
+    }
+
+    /// The stages, those together that want the same of the other words: what is counted does not ask in which way.
+    fn ways(&self) -> Vec<(Vec<Range>, &[Vec<Range>])> {
+        let mut ways: Vec<(Vec<Range>, &[Vec<Range>])> = Vec::new();
+        for stage in &self.query.stages {
+            match ways.iter_mut().find(|(_, also)| *also == stage.also.as_slice()) {
+                Some((ranges, _)) => ranges.push(stage.range.clone()),
+                None => ways.push((vec![stage.range.clone()], &stage.also)),
+            }
+        }
+        ways
+    }
+
+    /// Whether a customer has a token within one of these ranges: one sub-query for all of them.
+    fn has_one_of(&self, ranges: &[Range]) -> Condition {
+        let numbers = ranges.iter().filter_map(|range| range.from.strip_prefix(NUMBER).zip(range.to.strip_prefix(NUMBER)));
+        let numbers = numbers.map(|(from, to)| -> Condition {
+            Box::new(customers::number.ge(from.to_owned()).and(customers::number.lt(to.to_owned())))
+        });
+        let tokens: Vec<&Range> = ranges.iter().filter(|range| !range.from.starts_with(NUMBER)).collect();
+        let tokens = (!tokens.is_empty()).then(|| -> Condition { self.place.holders(&tokens) });
+        let nothing = || -> Condition { Box::new(customers::id.is_null()) };
+        numbers.chain(tokens).reduce(|one, other| Box::new(one.or(other))).unwrap_or_else(nothing)
+    }
 }

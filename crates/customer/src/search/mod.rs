@@ -12,7 +12,8 @@
 //! before it ended, until it is full. Callers who reach few branches or few customers read only those tokens. What
 //! else narrows a search (other filters, a second word, a reach of many branches that keep few of the finds) sieves
 //! the tokens that were read; after [`EXAMINED`] of them the page ends as it is, perhaps with fewer items than
-//! were asked for, and its cursor goes on from there. Ranking is never cut: what a later page finds ranks behind.
+//! were asked for, and its cursor goes on from there. Ranking is never cut: what a later page finds ranks behind. A total
+//! is counted as long as at most [`COUNTED`] tokens fit, within the caller's few branches or customers if there are few.
 
 mod find;
 mod query;
@@ -32,14 +33,18 @@ use crate::{Customer, CustomerKind, CustomerStatus, LifeCycleStage, list::Custom
 /// How many tokens one page examines before it ends, full or not; a page that began just before examines the last
 /// batch to its end.
 const EXAMINED: usize = 5_000;
+/// How many different words a search may have; each is asked for by itself.
+const WORDS: usize = 16;
+/// How many tokens may fit for the finds to be counted.
+const COUNTED: i64 = 50_000;
 
 /// What to search for.
 #[derive(Clone, Debug, Deserialize, ToSchema, Validate)]
 #[serde(deny_unknown_fields)]
 pub struct CustomerSearch {
     /// A name or number, or parts of it: characters, the beginning of a word, pinyin (`zhangwei`), initials of pinyin
-    /// (`zw`), with accents or without, or the beginning of the number. All words must fit. Without a letter or digit
-    /// nothing fits.
+    /// (`zw`), with accents or without, or the beginning of the number. All words, at most 16, must fit. Without a letter or
+    /// digit nothing fits.
     #[schema(example = "zhang wei", min_length = 1, max_length = 200)]
     #[validate(length(min = 1, max = 200))]
     pub q: String,
@@ -65,7 +70,8 @@ pub struct CustomerSearch {
     #[schema(max_length = 1024)]
     #[validate(length(max = 1024))]
     pub cursor: Option<String>,
-    /// Whether to count all customers that fit.
+    /// Whether to count all customers that fit; `total` is null all the same when the words are so common that counting would take
+    /// long.
     pub include_total: Option<bool>,
 }
 

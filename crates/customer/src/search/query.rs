@@ -36,6 +36,8 @@ pub(super) struct Stage {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Query {
     pub(super) stages: Vec<Stage>,
+    /// How many different words were typed.
+    pub(super) words: usize,
 }
 
 impl Query {
@@ -44,7 +46,7 @@ impl Query {
         let units = units(text);
         let mut stages: Vec<Stage> = Vec::new();
         if units.is_empty() {
-            return Self { stages };
+            return Self { stages, words: 0 };
         }
         let alone = |class: char, text: &str| Stage { range: Range::of(class, text), also: Vec::new() };
         stages.extend(number(text).map(|number| alone(NUMBER, &number)));
@@ -62,7 +64,7 @@ impl Query {
         stages.extend(any_order(&words));
         let initials = sound.filter(|sound| sound.bytes().all(|b| b.is_ascii_lowercase()));
         stages.extend(initials.map(|initials| alone(INITIALS, &initials)));
-        Self { stages }
+        Self { stages, words: words.len() }
     }
 
     /// The best way in which a customer with these tokens fits: its number, and the token by which it does.

@@ -3,23 +3,30 @@
 use std::collections::HashMap;
 
 use diesel::{
-    BoolExpressionMethods, ExpressionMethods, QueryDsl, QueryableByName, RunQueryDsl, sql_query,
-    sql_types::{BigInt, Text},
+    BoolExpressionMethods, BoxableExpression, ExpressionMethods, NullableExpressionMethods, QueryDsl, QueryableByName,
+    RunQueryDsl, sql_query,
+    sql_types::{BigInt, Bool, Text},
 };
 use kehu_kernel::{
     AnyId, Conn, Result,
     access::Reach,
     schema::{assignments, branches, customer_tokens, customers},
-    store::sql,
+    store::{MultiBackend, among, found_in, sql, up_to, within},
 };
 
-use super::query::{NUMBER, Range};
+use super::{
+    COUNTED,
+    query::{NUMBER, Range},
+};
 use crate::{CustomerId, CustomerRow};
 
 /// Up to how many branches are each asked apart; more are sieved out of all.
 const FEW: usize = 16;
 /// How many customers are asked at once.
 const CHUNK: usize = 500;
+
+/// A condition on customers.
+pub(super) type Condition = Box<dyn BoxableExpression<customers::table, MultiBackend, SqlType = Bool>>;
 
 /// A token of a customer.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -75,6 +82,44 @@ impl Place {
             .select(branches::id);
         let few: Vec<AnyId> = few.load(&mut conn.db)?;
         Ok(if few.len() <= FEW { Self::Branches(few) } else { Self::Paths(ranges) })
+    }
+
+    /// Whether so few tokens are in these ranges that all of them may be read. Each customer has a few only.
+    pub(super) fn has_few(&self, conn: &mut Conn, ranges: &[Range]) -> Result<bool> {
+        if let Self::Customers(_) = self {
+            return Ok(true);
+        }
+        let mut left = COUNTED + 1;
+        for range in ranges.iter().filter(|range| !range.from.starts_with(NUMBER)) {
+            let of_range = || tokens_in(&[range]).select(customer_tokens::customer_id);
+            let arms = match self {
+                Self::Branches(branches) => {
+                    branches.iter().map(|branch| of_range().filter(customer_tokens::home_branch_id.eq(*branch))).collect()
+                }
+                _ => vec![of_range()],
+            };
+            if !arms.is_empty() {
+                left -= up_to(arms, left).get_result::<i64>(&mut conn.db)?;
+            }
+            if left == 0 {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Customers that have a token in one of these ranges.
+    pub(super) fn holders(&self, ranges: &[&Range]) -> Condition {
+        let holders = tokens_in(ranges).select(customer_tokens::customer_id);
+        match self {
+            Self::Everywhere | Self::Paths(_) => Box::new(within(customers::id, holders)),
+            Self::Branches(branches) => {
+                let kept = among(customer_tokens::home_branch_id.assume_not_null(), branches.clone());
+                Box::new(within(customers::id, holders.filter(kept)))
+            }
+            // Few are looked at one by one.
+            Self::Customers(_) => Box::new(found_in(customers::id, "customer_id", holders)),
+        }
     }
 
     /// The next tokens of a range, after the one that was read last; at most `count`.
@@ -150,6 +195,16 @@ impl Place {
         candidates.truncate(count);
         Ok(candidates)
     }
+}
+
+/// The tokens in one of these ranges.
+fn tokens_in<'a>(ranges: &[&Range]) -> customer_tokens::BoxedQuery<'a, MultiBackend> {
+    let mut tokens = customer_tokens::table.into_boxed();
+    for (place, range) in ranges.iter().enumerate() {
+        let within = customer_tokens::token.ge(range.from.clone()).and(customer_tokens::token.lt(range.to.clone()));
+        tokens = if place == 0 { tokens.filter(within) } else { tokens.or_filter(within) };
+    }
+    tokens
 }
 
 /// Numbers are read off the customers.

@@ -77,6 +77,33 @@ pub fn disclose(
     Ok(page)
 }
 
+/// One tag of a customer; a sensitive one is not found.
+///
+/// # Errors
+/// [`Error::NotFound`]; [`Error::Forbidden`] for customers.
+pub fn get(conn: &mut Conn, actor: &Actor, customer: CustomerId, id: CustomerTagId) -> Result<CustomerTag> {
+    single(conn, actor, customer, id, false)
+}
+
+/// As [`get`], with sensitive tags when the actor may see them; that is recorded.
+///
+/// # Errors
+/// As [`get`].
+pub fn disclose_one(tx: &mut Tx<'_>, actor: &Actor, customer: CustomerId, id: CustomerTagId) -> Result<CustomerTag> {
+    let tag = single(tx, actor, customer, id, present::shows_sensitive(actor))?;
+    if tag.field_class == DataClass::Sensitive {
+        note_shown(tx, actor, customer, id.cast(), &[tag.code.as_str()])?;
+    }
+    Ok(tag)
+}
+
+fn single(conn: &mut Conn, actor: &Actor, customer: CustomerId, id: CustomerTagId, sensitive: bool) -> Result<CustomerTag> {
+    scope::require_inside(conn, actor, Action::CustomerRead, customer)?;
+    let of = matching(customer, &CustomerTagFilter::default(), &shown_classes(actor, sensitive));
+    let row: Row = of.filter(customer_tags::id.eq(id)).select(Row::as_select()).first(&mut conn.db)?;
+    named(conn, vec![row])?.pop().ok_or(Error::NotFound)
+}
+
 /// What a view shows: tags that hold today, the newest first, without sensitive ones; and how many there are. The caller has
 /// checked that the actor may read the customer, and sees what the bank keeps for itself.
 pub(crate) fn shown_in_view(conn: &mut Conn, actor: &Actor, customer: CustomerId, limit: i64) -> Result<(Vec<CustomerTag>, i64)> {

@@ -10,8 +10,9 @@ use kehu_kernel::{
     Action, Actor, AnyId, Conn, Error, Instant, Page, PageParams, Result,
     access::ActorKind,
     json::Json,
+    page::COUNTED,
     schema::events,
-    store::{MultiBackend, heads, listed},
+    store::{MultiBackend, heads, listed, up_to},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -125,7 +126,8 @@ struct Happening {
     data: Json<Value>,
 }
 
-/// A page of the timeline of a customer and of all records that were merged into it. `accounts` reads which accounts were
+/// A page of the timeline of a customer and of all records that were merged into it; its total is told up to [`COUNTED`].
+/// `accounts` reads which accounts were
 /// the customer's, and is asked only if the actor reads accounts.
 ///
 /// # Errors
@@ -150,7 +152,7 @@ pub fn list(
         sources.extend(accounts(conn)?.into_iter().map(Source::Account));
     }
     let reading = Reading { sources, told, filter };
-    let total = if window.include_total { Some(reading.count(conn)?) } else { None };
+    let total = if window.include_total { reading.count(conn)? } else { None };
     let rows = reading.newest(conn, window.after, window.fetch())?;
     let page = window.page(&conn.keys, rows, total, |row: &Happening| row.id)?;
     let names = names::of(conn, actor, itself, &page.items)?;
@@ -223,12 +225,19 @@ impl Reading<'_> {
         Ok(rows)
     }
 
-    fn count(&self, conn: &mut Conn) -> Result<i64> {
+    /// How many entries there are; nothing when there are more than are counted.
+    fn count(&self, conn: &mut Conn) -> Result<Option<i64>> {
         let mut total = 0;
-        for arm in self.arms() {
-            total += self.events_of(arm).count().get_result::<i64>(&mut conn.db)?;
+        // One arm an owner: whatever is asked for, its events are read once.
+        let arms: Vec<Arm> = self.sources.iter().map(|source| (*source, None)).collect();
+        for chunk in arms.chunks(ARMS) {
+            let counted = chunk.iter().map(|arm| self.events_of(*arm).select(events::id)).collect();
+            total += up_to(counted, COUNTED + 1 - total).get_result::<i64>(&mut conn.db)?;
+            if total > COUNTED {
+                return Ok(None);
+            }
         }
-        Ok(total)
+        Ok(Some(total))
     }
 
     /// One arm an owner; when only one kind is wanted, one for each of its types, so that an index can skip the rest.

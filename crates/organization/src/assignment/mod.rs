@@ -199,6 +199,17 @@ pub fn list(conn: &mut Conn, actor: &Actor, filter: &AssignmentFilter, params: &
     Ok(Page { items, next_cursor: page.next_cursor, total: page.total })
 }
 
+/// One assignment of a customer within reach.
+///
+/// # Errors
+/// [`Error::Forbidden`] without `assignment.read`; [`Error::NotFound`].
+pub fn get(conn: &mut Conn, actor: &Actor, id: AssignmentId) -> Result<Assignment> {
+    let reach = actor.allow(Action::AssignmentRead)?;
+    let row = assignments::table.filter(assignments::id.eq(id)).filter(visible_to(&reach));
+    let row: AssignmentRow = row.select(AssignmentRow::as_select()).first(&mut conn.db)?;
+    present(conn, vec![row])?.pop().ok_or(Error::NotFound)
+}
+
 /// Who looks after a customer now, first made first, and how many they are; the caller has checked the right to know.
 ///
 /// # Errors

@@ -192,6 +192,15 @@ pub fn create(tx: &mut Tx<'_>, actor: &Actor, new: NewRole) -> Result<Role> {
     Ok(role)
 }
 
+/// One role.
+///
+/// # Errors
+/// [`Error::Forbidden`] without `role.read`; [`Error::NotFound`].
+pub fn get(conn: &mut Conn, actor: &Actor, id: RoleId) -> Result<Role> {
+    actor.allow(Action::RoleRead)?;
+    Ok(roles::table.find(id).select(Role::as_select()).first(&mut conn.db)?)
+}
+
 /// Changes a role that still has the version the caller saw. Who holds it has the new grants within seconds.
 ///
 /// # Errors

@@ -12,7 +12,7 @@ use crate::{
 
 /// The operations of this file.
 pub fn configure(config: &mut ServiceConfig<'_>) {
-    config.service(list_clients).service(create_client).service(rotate_client_secret).service(revoke_client);
+    config.service(list_clients).service(create_client).service(get_client).service(rotate_client_secret).service(revoke_client);
 }
 
 /// Hashing takes tens of milliseconds: it must neither hold a worker nor the database's writer.
@@ -41,6 +41,17 @@ async fn create_client(caller: Caller, store: Data<Store>, body: Json<NewClient>
     let (client_secret, hash) = fresh_secret().await?;
     let made = store.write(move |tx| client::create(tx, &caller, body.0.clone(), hash.clone())).await?;
     Ok(Reply::created(format!("/v1/clients/{}", made.id), made.version, IssuedClient { client: made, client_secret }))
+}
+
+/// Get a machine client
+///
+/// One client, revoked or not, without its secret.
+#[utoipa::path(tag = "clients", params(("id" = ClientId, Path, description = "Id of the client")),
+    responses((status = 200, description = "The client", body = Client)), security(("bearer" = ["client.manage"])))]
+#[get("/{id}")]
+async fn get_client(caller: Caller, store: Data<Store>, id: Path<Client>) -> Answer<Client> {
+    let found = store.read(move |conn| client::get(conn, &caller, id.0)).await?;
+    Ok(Reply::versioned(found.version, found))
 }
 
 /// Rotate the secret of a machine client

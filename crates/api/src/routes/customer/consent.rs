@@ -3,19 +3,24 @@
 use actix_web::{get, post, web::Data};
 use kehu_customer::{
     Customer, CustomerId,
-    consent::{self, Consent, ConsentFilter, CurrentConsents, NewConsent},
+    consent::{self, Consent, ConsentFilter, ConsentId, CurrentConsents, NewConsent},
 };
 use kehu_kernel::{Page, PageParams, Store};
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::{
-    extract::{Caller, Json, ListQuery, Path},
+    extract::{Caller, Json, ListQuery, Path, Path2},
     reply::{Answer, Reply},
 };
 
 /// The operations of this file.
 pub fn configure(config: &mut ServiceConfig<'_>) {
-    config.service(list_customer_consents).service(create_customer_consent).service(get_current_consents);
+    // The present consents come first: `current` is no id.
+    config
+        .service(list_customer_consents)
+        .service(create_customer_consent)
+        .service(get_current_consents)
+        .service(get_customer_consent);
 }
 
 /// List a customer's consents
@@ -49,6 +54,17 @@ async fn create_customer_consent(
 ) -> Answer<Consent> {
     let made = store.write(move |tx| consent::create(tx, &caller, id.0, body.0.clone())).await?;
     Ok(Reply::created(format!("/v1/customers/{}/consents/{}", made.customer_id, made.id), 1, made))
+}
+
+/// Get a consent
+///
+/// One event. Events are never changed, so the version is always 1.
+#[utoipa::path(tag = "consents", params(("customer_id" = CustomerId, Path, description = "Id of the customer"), ("consent_id" = ConsentId, Path, description = "Id of the consent event")),
+    responses((status = 200, description = "The consent event", body = Consent)), security(("bearer" = ["customer.read"])))]
+#[get("/{customer_id}/consents/{consent_id}")]
+async fn get_customer_consent(caller: Caller, store: Data<Store>, ids: Path2<Customer, Consent>) -> Answer<Consent> {
+    let found = store.read(move |conn| consent::get(conn, &caller, ids.0, ids.1)).await?;
+    Ok(Reply::versioned(1, found))
 }
 
 /// Get a customer's present consents

@@ -10,7 +10,7 @@ use kehu_customer::{
         input::{ContactPersonPatch, NewContactPerson},
         list::{self, ContactPersonFilter, CustomerContactPersonFilter},
         person,
-        relation::{self, ContactPersonRelationEnd, NewContactPersonRelation},
+        relation::{self, ContactPersonRelationEnd, ContactPersonRelationPatch, NewContactPersonRelation},
     },
     present,
 };
@@ -31,10 +31,13 @@ pub fn configure_pool(config: &mut ServiceConfig<'_>) {
         .service(update_contact_person)
         .service(list_employments)
         .service(create_employment)
+        .service(get_employment)
         .service(update_employment)
         .service(end_employment)
         .service(list_contact_person_relations)
         .service(create_contact_person_relation)
+        .service(get_contact_person_relation)
+        .service(update_contact_person_relation)
         .service(end_contact_person_relation);
 }
 
@@ -107,7 +110,7 @@ async fn update_contact_person(
 
 /// List employments
 ///
-/// Where a contact person works and worked, oldest record first.
+/// Where a contact person works and worked, oldest record first. Employers out of the caller's sight are neither listed nor counted.
 #[utoipa::path(tag = "contact-persons", params(("contact_person_id" = ContactPersonId, Path, description = "Id of the contact person"), PageParams),
     responses((status = 200, description = "A page of employments", body = Page<Employment>)), security(("bearer" = ["customer.read"])))]
 #[get("/{contact_person_id}/employments")]
@@ -135,6 +138,17 @@ async fn create_employment(
 ) -> Answer<Employment> {
     let made = store.write(move |tx| employment::create(tx, &caller, id.0, body.0.clone())).await?;
     Ok(Reply::created(format!("/v1/contact-persons/{}/employments/{}", made.contact_person_id, made.id), made.version, made))
+}
+
+/// Get an employment
+///
+/// One employment, ended or not. By an employer out of the caller's sight there is none.
+#[utoipa::path(tag = "contact-persons", params(("contact_person_id" = ContactPersonId, Path, description = "Id of the contact person"), ("employment_id" = EmploymentId, Path, description = "Id of the employment")),
+    responses((status = 200, description = "The employment", body = Employment)), security(("bearer" = ["customer.read"])))]
+#[get("/{contact_person_id}/employments/{employment_id}")]
+async fn get_employment(caller: Caller, store: Data<Store>, ids: Path2<ContactPerson, Employment>) -> Answer<Employment> {
+    let found = store.read(move |conn| employment::get(conn, &caller, ids.0, ids.1)).await?;
+    Ok(Reply::versioned(found.version, found))
 }
 
 /// Update an employment
@@ -173,7 +187,8 @@ async fn end_employment(
 
 /// List a contact person's relations
 ///
-/// Relations among contact persons from both directions, each read from this person's side, ended ones included, oldest record first.
+/// Relations among contact persons from both directions, each read from this person's side, ended ones included, oldest record first. Relations with
+/// persons out of the caller's sight are neither listed nor counted.
 #[utoipa::path(tag = "contact-persons", params(("contact_person_id" = ContactPersonId, Path, description = "Id of the contact person"), PageParams),
     responses((status = 200, description = "A page of relations", body = Page<ContactPersonRelation>)), security(("bearer" = ["customer.read"])))]
 #[get("/{contact_person_id}/relations")]
@@ -201,6 +216,38 @@ async fn create_contact_person_relation(
 ) -> Answer<ContactPersonRelation> {
     let made = store.write(move |tx| relation::create(tx, &caller, id.0, body.0.clone())).await?;
     Ok(Reply::created(format!("/v1/contact-persons/{}/relations/{}", made.contact_person_id, made.id), made.version, made))
+}
+
+/// Get a relation among contact persons
+///
+/// One relation, ended or not, read from this person's side.
+#[utoipa::path(tag = "contact-persons", params(("contact_person_id" = ContactPersonId, Path, description = "Id of the contact person"), ("contact_person_relation_id" = ContactPersonRelationId, Path, description = "Id of the relation")),
+    responses((status = 200, description = "The relation", body = ContactPersonRelation)), security(("bearer" = ["customer.read"])))]
+#[get("/{contact_person_id}/relations/{contact_person_relation_id}")]
+async fn get_contact_person_relation(
+    caller: Caller,
+    store: Data<Store>,
+    ids: Path2<ContactPerson, ContactPersonRelation>,
+) -> Answer<ContactPersonRelation> {
+    let found = store.read(move |conn| relation::get(conn, &caller, ids.0, ids.1)).await?;
+    Ok(Reply::versioned(found.version, found))
+}
+
+/// Update a relation among contact persons
+///
+/// Changes the given fields (JSON Merge Patch). Type and persons stay: another one is another relation.
+#[utoipa::path(tag = "contact-persons", params(("contact_person_id" = ContactPersonId, Path, description = "Id of the contact person"), ("contact_person_relation_id" = ContactPersonRelationId, Path, description = "Id of the relation")),
+    request_body = ContactPersonRelationPatch, responses((status = 200, description = "The changed relation", body = ContactPersonRelation)), security(("bearer" = ["customer.write"])))]
+#[patch("/{contact_person_id}/relations/{contact_person_relation_id}")]
+async fn update_contact_person_relation(
+    caller: Caller,
+    store: Data<Store>,
+    ids: Path2<ContactPerson, ContactPersonRelation>,
+    version: IfMatch,
+    body: Json<ContactPersonRelationPatch>,
+) -> Answer<ContactPersonRelation> {
+    let changed = store.write(move |tx| relation::update(tx, &caller, ids.0, ids.1, version.0, body.0.clone())).await?;
+    Ok(Reply::versioned(changed.version, changed))
 }
 
 /// End a relation among contact persons

@@ -19,6 +19,7 @@ pub fn configure(config: &mut ServiceConfig<'_>) {
     config
         .service(list_customer_contact_points)
         .service(create_customer_contact_point)
+        .service(get_customer_contact_point)
         .service(update_customer_contact_point)
         .service(end_customer_contact_point);
 }
@@ -58,6 +59,21 @@ async fn create_customer_contact_point(
 ) -> Answer<ContactPoint> {
     let made = store.write(move |tx| contact_point::create(tx, &caller, id.0, body.0.clone())).await?;
     Ok(Reply::created(format!("/v1/customers/{}/contact-points/{}", made.customer_id, made.id), made.version, made))
+}
+
+/// Get a contact point
+///
+/// One contact point, ended or not.
+#[utoipa::path(tag = "contact-points", params(("customer_id" = CustomerId, Path, description = "Id of the customer"), ("contact_point_id" = ContactPointId, Path, description = "Id of the contact point")),
+    responses((status = 200, description = "The contact point", body = ContactPoint)), security(("bearer" = ["customer.read"])))]
+#[get("/{customer_id}/contact-points/{contact_point_id}")]
+async fn get_customer_contact_point(
+    caller: Caller,
+    store: Data<Store>,
+    ids: Path2<Customer, ContactPoint>,
+) -> Answer<ContactPoint> {
+    let found = store.read(move |conn| contact_point::get(conn, &caller, ids.0, ids.1)).await?;
+    Ok(Reply::versioned(found.version, found))
 }
 
 /// Update a contact point

@@ -19,6 +19,7 @@ pub fn configure(config: &mut ServiceConfig<'_>) {
     config
         .service(list_customer_identities)
         .service(create_customer_identity)
+        .service(get_customer_identity)
         .service(update_customer_identity)
         .service(end_customer_identity)
         .service(reveal_identity);
@@ -59,6 +60,17 @@ async fn create_customer_identity(
 ) -> Answer<Identity> {
     let made = store.write(move |tx| identity::create(tx, &caller, id.0, body.0.clone())).await?;
     Ok(Reply::created(format!("/v1/customers/{}/identities/{}", made.customer_id, made.id), made.version, made))
+}
+
+/// Get an identity document
+///
+/// One document, ended or not. The number is masked.
+#[utoipa::path(tag = "identities", params(("customer_id" = CustomerId, Path, description = "Id of the customer"), ("identity_id" = IdentityId, Path, description = "Id of the identity document")),
+    responses((status = 200, description = "The identity document", body = Identity)), security(("bearer" = ["customer.read"])))]
+#[get("/{customer_id}/identities/{identity_id}")]
+async fn get_customer_identity(caller: Caller, store: Data<Store>, ids: Path2<Customer, Identity>) -> Answer<Identity> {
+    let found = store.read(move |conn| identity::get(conn, &caller, ids.0, ids.1)).await?;
+    Ok(Reply::versioned(found.version, found))
 }
 
 /// Update an identity document

@@ -27,6 +27,7 @@ pub fn configure(config: &mut ServiceConfig<'_>) {
         .service(get_customer_erasure)
         .service(list_legal_holds)
         .service(place_legal_hold)
+        .service(get_legal_hold)
         .service(release_legal_hold);
 }
 
@@ -159,6 +160,17 @@ async fn list_legal_holds(
 async fn place_legal_hold(caller: Caller, store: Data<Store>, id: Path<Customer>, body: Json<NewLegalHold>) -> Answer<LegalHold> {
     let made = store.write(move |tx| privacy::place(tx, &caller, id.0, body.0.clone())).await?;
     Ok(Reply::created(format!("/v1/customers/{}/legal-holds/{}", made.customer_id, made.id), made.version, made))
+}
+
+/// Get a legal hold
+///
+/// One hold, standing or released.
+#[utoipa::path(tag = "privacy", params(("customer_id" = CustomerId, Path, description = "Id of the customer"), ("legal_hold_id" = LegalHoldId, Path, description = "Id of the hold")),
+    responses((status = 200, description = "The hold", body = LegalHold)), security(("bearer" = ["privacy.manage"])))]
+#[get("/{customer_id}/legal-holds/{legal_hold_id}")]
+async fn get_legal_hold(caller: Caller, store: Data<Store>, ids: Path2<Customer, LegalHold>) -> Answer<LegalHold> {
+    let found = store.read(move |conn| privacy::hold(conn, &caller, ids.0, ids.1)).await?;
+    Ok(Reply::versioned(found.version, found))
 }
 
 /// Release a legal hold

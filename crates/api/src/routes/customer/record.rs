@@ -75,7 +75,8 @@ async fn get_customer_access_log(
 
 /// List a customer's source records
 ///
-/// Which records of which source systems tell of this customer, and how they found it, oldest first.
+/// Which records of which source systems tell of this customer, and how they found it, oldest first. What a record says is shown to callers
+/// whose role shows sensitive fields and who give a purpose in `X-Purpose`; such reads are recorded.
 #[utoipa::path(tag = "customers", params(("customer_id" = CustomerId, Path, description = "Id of the customer"), PageParams),
     responses((status = 200, description = "A page of source records", body = Page<SourceRecord>)),
     security(("bearer" = ["customer.read"])))]
@@ -86,6 +87,10 @@ async fn list_customer_source_records(
     id: Path<Customer>,
     query: ListQuery<Unfiltered>,
 ) -> Answer<Page<SourceRecord>> {
-    let page = store.read(move |conn| source_record::list(conn, &caller, id.0, &query.page)).await?;
+    let page = if present::shows_sensitive(&caller) {
+        store.write(move |tx| source_record::disclose(tx, &caller, id.0, &query.page)).await?
+    } else {
+        store.read(move |conn| source_record::list(conn, &caller, id.0, &query.page)).await?
+    };
     Ok(Reply::ok(page))
 }

@@ -31,7 +31,12 @@ pub fn configure_library(config: &mut ServiceConfig<'_>) {
 
 /// The operations on tags of customers.
 pub fn configure(config: &mut ServiceConfig<'_>) {
-    config.service(list_customer_tags).service(create_customer_tag).service(update_customer_tag).service(end_customer_tag);
+    config
+        .service(list_customer_tags)
+        .service(create_customer_tag)
+        .service(get_customer_tag)
+        .service(update_customer_tag)
+        .service(end_customer_tag);
 }
 
 /// List tag domains
@@ -165,6 +170,22 @@ async fn create_customer_tag(
 ) -> Answer<CustomerTag> {
     let made = store.write(move |tx| customer_tag::create(tx, &caller, id.0, body.0.clone())).await?;
     Ok(Reply::created(format!("/v1/customers/{}/tags/{}", made.customer_id, made.id), made.version, made))
+}
+
+/// Get a customer's tag
+///
+/// One tag, ended or not. A sensitive one is there for callers whose role shows sensitive fields and who give a purpose in `X-Purpose`; such
+/// reads are recorded.
+#[utoipa::path(tag = "tags", params(("customer_id" = CustomerId, Path, description = "Id of the customer"), ("customer_tag_id" = CustomerTagId, Path, description = "Id of the tag on the customer")),
+    responses((status = 200, description = "The tag of the customer", body = CustomerTag)), security(("bearer" = ["customer.read"])))]
+#[get("/{customer_id}/tags/{customer_tag_id}")]
+async fn get_customer_tag(caller: Caller, store: Data<Store>, ids: Path2<Customer, CustomerTag>) -> Answer<CustomerTag> {
+    let found = if present::shows_sensitive(&caller) {
+        store.write(move |tx| list::disclose_one(tx, &caller, ids.0, ids.1)).await?
+    } else {
+        store.read(move |conn| list::get(conn, &caller, ids.0, ids.1)).await?
+    };
+    Ok(Reply::versioned(found.version, found))
 }
 
 /// Update a customer's tag

@@ -27,7 +27,8 @@ pub fn configure(config: &mut ServiceConfig<'_>) {
 ///
 /// What has to do with accounts is shown to whoever has `account.read`, who looks after the customer to whoever has
 /// `assignment.read`. A customer sees of itself what happened to its record, its identities, its contact points and its
-/// accounts, and no names of people who work for the bank; what the bank keeps for itself is not there.
+/// accounts, and no names of people who work for the bank; what the bank keeps for itself is not there. Up to 10,000 entries
+/// are counted: of more, `total` is null.
 #[utoipa::path(tag = "customers",
     params(("customer_id" = CustomerId, Path, description = "Id of the customer"), TimelineFilter, PageParams),
     responses((status = 200, description = "A page of the timeline", body = Page<TimelineEntry>)),

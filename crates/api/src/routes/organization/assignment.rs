@@ -14,7 +14,12 @@ use crate::{
 
 /// The operations of this file.
 pub fn configure(config: &mut ServiceConfig<'_>) {
-    config.service(list_assignments).service(create_assignment).service(bulk_assign).service(end_assignment);
+    config
+        .service(list_assignments)
+        .service(create_assignment)
+        .service(get_assignment)
+        .service(bulk_assign)
+        .service(end_assignment);
 }
 
 /// List assignments
@@ -38,7 +43,18 @@ async fn list_assignments(caller: Caller, store: Data<Store>, query: ListQuery<A
 #[post("")]
 async fn create_assignment(caller: Caller, store: Data<Store>, body: Json<NewAssignment>) -> Answer<Assignment> {
     let made = store.write(move |tx| assignment::create(tx, &caller, &body.0)).await?;
-    Ok(Reply::created(format!("/v1/assignments?customer_id={}", made.customer.id), made.version, made))
+    Ok(Reply::created(format!("/v1/assignments/{}", made.id), made.version, made))
+}
+
+/// Get an assignment
+///
+/// One assignment, of now or of the past, of a customer within reach.
+#[utoipa::path(tag = "assignments", params(("assignment_id" = AssignmentId, Path, description = "Id of the assignment")),
+    responses((status = 200, description = "The assignment", body = Assignment)), security(("bearer" = ["assignment.read"])))]
+#[get("/{assignment_id}")]
+async fn get_assignment(caller: Caller, store: Data<Store>, id: Path<Assignment>) -> Answer<Assignment> {
+    let found = store.read(move |conn| assignment::get(conn, &caller, id.0)).await?;
+    Ok(Reply::versioned(found.version, found))
 }
 
 /// Assign many customers

@@ -12,7 +12,7 @@ use crate::{
 
 /// The operations of this file.
 pub fn configure(config: &mut ServiceConfig<'_>) {
-    config.service(list_roles).service(create_role).service(update_role);
+    config.service(list_roles).service(create_role).service(get_role).service(update_role);
 }
 
 /// List roles
@@ -35,6 +35,17 @@ async fn list_roles(caller: Caller, store: Data<Store>, query: ListQuery<RoleFil
 async fn create_role(caller: Caller, store: Data<Store>, body: Json<NewRole>) -> Answer<Role> {
     let made = store.write(move |tx| role::create(tx, &caller, body.0.clone())).await?;
     Ok(Reply::created(format!("/v1/roles/{}", made.id), made.version, made))
+}
+
+/// Get a role
+///
+/// One role with what it grants.
+#[utoipa::path(tag = "roles", params(("role_id" = RoleId, Path, description = "Id of the role")),
+    responses((status = 200, description = "The role", body = Role)), security(("bearer" = ["role.read"])))]
+#[get("/{role_id}")]
+async fn get_role(caller: Caller, store: Data<Store>, id: Path<Role>) -> Answer<Role> {
+    let found = store.read(move |conn| role::get(conn, &caller, id.0)).await?;
+    Ok(Reply::versioned(found.version, found))
 }
 
 /// Update a role

@@ -12,7 +12,7 @@ use crate::{
 
 /// The operations of this file.
 pub fn configure(config: &mut ServiceConfig<'_>) {
-    config.service(list_teams).service(create_team).service(update_team);
+    config.service(list_teams).service(create_team).service(get_team).service(update_team);
 }
 
 /// List teams
@@ -35,6 +35,17 @@ async fn list_teams(caller: Caller, store: Data<Store>, query: ListQuery<TeamFil
 async fn create_team(caller: Caller, store: Data<Store>, body: Json<NewTeam>) -> Answer<Team> {
     let made = store.write(move |tx| team::create(tx, &caller, body.0.clone())).await?;
     Ok(Reply::created(format!("/v1/teams/{}", made.id), made.version, made))
+}
+
+/// Get a team
+///
+/// One team with its present members.
+#[utoipa::path(tag = "teams", params(("team_id" = TeamId, Path, description = "Id of the team")),
+    responses((status = 200, description = "The team", body = Team)), security(("bearer" = ["staff.read"])))]
+#[get("/{team_id}")]
+async fn get_team(caller: Caller, store: Data<Store>, id: Path<Team>) -> Answer<Team> {
+    let found = store.read(move |conn| team::get(conn, &caller, id.0)).await?;
+    Ok(Reply::versioned(found.version, found))
 }
 
 /// Update a team
