@@ -26,11 +26,14 @@ pub const BEYOND: &[Beyond] = &[
 /// Columns of this crate by which rows belong to customers.
 pub const BELONGINGS: &[Belonging] = &[Belonging::new("account_links", "customer_id")
     .on_merge(OnMerge::Moves(Rules {
-        // The primary link to an account stands above a second one in the same role for the same time.
+        // The primary link to an account stands above a second one in the same role, if it lasts as long.
         yields: Some(
             "NOT r.is_primary AND EXISTS (SELECT 1 FROM account_links x WHERE x.customer_id = {absorbed}
              AND x.account_id = r.account_id AND x.role = r.role AND x.is_primary AND x.valid_from <> r.valid_from
-             AND r.valid_from < COALESCE(x.valid_to, '9999-12-31') AND x.valid_from < COALESCE(r.valid_to, '9999-12-31'))",
+             AND r.valid_from < COALESCE(x.valid_to, '9999-12-31')
+             AND COALESCE(r.valid_to, '9999-12-31') <= COALESCE(x.valid_to, '9999-12-31'))
+             AND NOT EXISTS (SELECT 1 FROM account_links y WHERE y.customer_id = {absorbed} AND y.account_id = r.account_id
+             AND y.role = r.role AND y.valid_from = r.valid_from)",
         ),
         // Two that begin on the same day cannot change places: the survivor's becomes the primary one.
         fits: &[
@@ -40,21 +43,24 @@ pub const BELONGINGS: &[Belonging] = &[Belonging::new("account_links", "customer
                 to: "true",
                 of: "r.customer_id = {survivor} AND EXISTS (SELECT 1 FROM account_links x WHERE x.customer_id = {absorbed}
                      AND x.account_id = r.account_id AND x.role = r.role AND x.is_primary AND x.valid_from = r.valid_from
-                     AND COALESCE(r.valid_to, '9999-12-31') <= COALESCE(x.valid_to, '9999-12-31'))",
+                     AND COALESCE(r.valid_to, '9999-12-31') = COALESCE(x.valid_to, '9999-12-31'))",
             },
             Fit {
                 column: "is_primary",
                 from: "true",
                 to: "false",
                 of: "r.customer_id = {absorbed} AND EXISTS (SELECT 1 FROM account_links x WHERE x.customer_id = {survivor}
-                     AND x.account_id = r.account_id AND x.role = r.role AND x.is_primary AND x.valid_from = r.valid_from)",
+                     AND x.account_id = r.account_id AND x.role = r.role AND x.is_primary AND x.valid_from = r.valid_from
+                     AND COALESCE(r.valid_to, '9999-12-31') = COALESCE(x.valid_to, '9999-12-31'))",
             },
         ],
+        // Only where the survivor's own holds today, or from the same day, and lasts as long: an account never goes out of
+        // sight. What is held back is read as the survivor's all the same.
         held_back: Some(
             "EXISTS (SELECT 1 FROM account_links x WHERE x.customer_id = {survivor}
-             AND x.account_id = r.account_id AND x.role = r.role
-             AND ((r.valid_from < COALESCE(x.valid_to, '9999-12-31') AND x.valid_from < COALESCE(r.valid_to, '9999-12-31'))
-               OR x.valid_from = r.valid_from))",
+             AND x.account_id = r.account_id AND x.role = r.role AND x.valid_from < COALESCE(r.valid_to, '9999-12-31')
+             AND COALESCE(r.valid_to, '9999-12-31') <= COALESCE(x.valid_to, '9999-12-31')
+             AND (x.valid_from <= r.valid_from OR x.valid_from <= {today}))",
         ),
     }))
     .on_export(OnExport::Read { section: "account_links", read: crate::privacy::links })

@@ -16,7 +16,8 @@ use crate::{
     account::AccountId,
     interval::split,
     link::LinkRole,
-    portfolio::count,
+    own_links::end,
+    portfolio::{count, once_each},
     product::ProductCategory::{self, Card, Deposit, Loan},
     scope,
 };
@@ -88,7 +89,10 @@ pub fn totals(conn: &mut Conn, actor: &Actor, group: &[CustomerId]) -> Result<Op
         seen.extend(visible);
     }
     let today = conn.now.date();
-    let held = held(conn, &seen, today)?;
+    let all: Vec<CustomerId> = seen.iter().copied().collect();
+    // Links that stayed with records that they absorbed are theirs.
+    let records: HashSet<CustomerId> = kehu_customer::scope::lineages(conn, &all)?.into_iter().collect();
+    let held = held(conn, &records, today)?;
     let found = load(conn, &held)?;
     let owners = owners(conn, &held, &seen, today)?;
     let totals = sum(&found, &owners);
@@ -141,7 +145,7 @@ fn load(conn: &mut Conn, ids: &[AccountId]) -> Result<HashMap<AccountId, Account
 type Owners = HashMap<AccountId, Vec<(Option<BasisPoints>, bool)>>;
 
 fn owners(conn: &mut Conn, accounts: &[AccountId], group: &HashSet<CustomerId>, today: Date) -> Result<Owners> {
-    let mut owners: Owners = HashMap::new();
+    let mut found: HashMap<AccountId, Vec<(CustomerId, Option<BasisPoints>)>> = HashMap::new();
     for chunk in accounts.chunks(CHUNK) {
         let rows: Vec<(AccountId, CustomerId, Option<BasisPoints>)> = account_links::table
             .filter(account_links::account_id.eq_any(chunk.to_vec()))
@@ -150,11 +154,15 @@ fn owners(conn: &mut Conn, accounts: &[AccountId], group: &HashSet<CustomerId>, 
             .order((account_links::account_id, account_links::id))
             .select((account_links::account_id, account_links::customer_id, account_links::share_bp))
             .load(&mut conn.db)?;
+        let living = kehu_customer::scope::living(conn, rows.iter().map(|(_, customer, _)| *customer))?;
         for (account, customer, share) in rows {
-            owners.entry(account).or_default().push((share, group.contains(&customer)));
+            found.entry(account).or_default().push((end(&living, customer), share));
         }
     }
-    Ok(owners)
+    let shares = |owners: Vec<(CustomerId, Option<BasisPoints>)>| {
+        once_each(owners.into_iter()).map(|(owner, share)| (share, group.contains(&owner))).collect()
+    };
+    Ok(found.into_iter().map(|(account, owners)| (account, shares(owners))).collect())
 }
 
 fn sum(accounts: &HashMap<AccountId, Account>, owners: &Owners) -> Vec<GroupTotal> {

@@ -1,17 +1,18 @@
 //! Who stands behind an account number.
 
+use std::collections::HashSet;
+
 use diesel::{ExpressionMethods, QueryDsl, RunQueryDsl};
 use kehu_customer::CustomerId;
 use kehu_kernel::{
     Action, Actor, Conn, Result,
     schema::{account_links, accounts, cards, customers},
-    store::within,
 };
 
-use crate::{number, scope};
+use crate::{number, own_links::end, scope};
 
 /// The most customers that one number answers.
-const MOST: i64 = 50;
+const MOST: usize = 50;
 
 /// The customers who are linked today to the account or card with this number, however it is written,
 /// as far as the actor may see them.
@@ -30,16 +31,24 @@ pub fn by_number(conn: &mut Conn, actor: &Actor, text: &str) -> Result<Vec<Custo
         .select(accounts::id)
         .load(&mut conn.db)?;
     accounts.extend::<Vec<crate::AccountId>>(card);
-    let visible = customers::table.filter(kehu_customer::visible_to(&reach)).select(customers::id).into_boxed();
-    let mut found: Vec<CustomerId> = account_links::table
+    let linked: Vec<CustomerId> = account_links::table
         .filter(account_links::account_id.eq_any(accounts))
         .filter(scope::active(conn.now.date()))
-        .filter(within(account_links::customer_id, visible))
         .order((account_links::is_primary.desc(), account_links::id))
         .select(account_links::customer_id)
-        .limit(MOST)
         .load(&mut conn.db)?;
-    let mut seen = std::collections::HashSet::new();
+    let living = kehu_customer::scope::living(conn, linked.iter().copied())?;
+    let mut found: Vec<CustomerId> = linked.into_iter().map(|id| end(&living, id)).collect();
+    let mut seen = HashSet::new();
     found.retain(|id| seen.insert(*id));
+    let visible: HashSet<CustomerId> = customers::table
+        .filter(customers::id.eq_any(found.clone()))
+        .filter(kehu_customer::visible_to(&reach))
+        .select(customers::id)
+        .load::<CustomerId>(&mut conn.db)?
+        .into_iter()
+        .collect();
+    found.retain(|id| visible.contains(id));
+    found.truncate(MOST);
     Ok(found)
 }

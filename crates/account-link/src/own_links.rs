@@ -1,17 +1,42 @@
-//! The accounts of one customer, for sub-selects of other statements.
+//! The accounts of one customer, for sub-selects of other statements, and links of records that are one.
+//!
+//! A merge leaves a link with the absorbed record where the survivor has its like. Such links are the survivor's own:
+//! readers ask for the whole lineage, and show every link as that of the customer who lives.
 
-use kehu_kernel::schema::account_links;
+use std::collections::HashMap;
+
+use kehu_customer::CustomerId;
+use kehu_kernel::{Conn, Result, schema::account_links};
+
+use crate::link::LinkRow;
 
 diesel::alias!(account_links as own_links: OwnLinks);
 
-/// The accounts to which a customer is linked on a day, for `.eq_any(…)`: `held_by!(id, day)`. One statement for all
-/// customers, where a list of ids would be another one for each number of accounts.
+/// Turns links of absorbed records into those of the customers that they became part of.
+///
+/// # Errors
+/// The database's.
+pub(crate) fn of_the_living(conn: &mut Conn, rows: &mut [LinkRow]) -> Result<()> {
+    let living = kehu_customer::scope::living(conn, rows.iter().map(|row| row.customer_id))?;
+    for row in rows {
+        row.customer_id = end(&living, row.customer_id);
+    }
+    Ok(())
+}
+
+/// The customer that a record is part of, itself if it was not absorbed.
+pub(crate) fn end(living: &HashMap<CustomerId, CustomerId>, id: CustomerId) -> CustomerId {
+    living.get(&id).copied().unwrap_or(id)
+}
+
+/// The accounts to which customers that are one are linked on a day, for `.eq_any(…)`: `held_by!(ids, day)`. One
+/// statement for nearly all customers, where a list of accounts would be another one for each number of them.
 macro_rules! held_by {
-    ($customer:expr, $day:expr) => {{
+    ($customers:expr, $day:expr) => {{
         let links = $crate::own_links::own_links;
         let valid_to = links.field(kehu_kernel::schema::account_links::valid_to);
         links
-            .filter(links.field(kehu_kernel::schema::account_links::customer_id).eq($customer))
+            .filter(links.field(kehu_kernel::schema::account_links::customer_id).eq_any($customers.clone()))
             .filter(links.field(kehu_kernel::schema::account_links::valid_from).le($day))
             .filter(valid_to.is_null().or(valid_to.assume_not_null().gt($day)))
             .select(links.field(kehu_kernel::schema::account_links::account_id))

@@ -1,6 +1,6 @@
 //! The accounts of a customer, grouped, with totals and the customer's own part.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use kehu_customer::CustomerId;
 use kehu_kernel::{Action, Actor, AnyId, BasisPoints, Conn, Currency, Date, Money, Result, access::FieldClass, text_enum};
@@ -207,21 +207,33 @@ fn part(row: &AccountRow, (shares, mine): &Shares) -> Option<Part> {
 
 /// Shares of all owners of the accounts of which the customer is one, in the order of their links.
 fn shares(id: CustomerId, own: &BTreeMap<AccountId, Vec<LinkRow>>, others: Vec<LinkRow>) -> HashMap<AccountId, Shares> {
-    let mut owners: HashMap<AccountId, Vec<(AccountLinkId, Option<BasisPoints>, bool)>> = HashMap::new();
+    let mut owners: HashMap<AccountId, Vec<Owner>> = HashMap::new();
     let mine = own.values().flatten().filter(|link| link.role.owns());
     for link in mine {
-        owners.entry(link.account_id).or_default().push((link.id, link.share_bp, link.customer_id == id));
+        owners.entry(link.account_id).or_default().push((link.id, link.customer_id, link.share_bp));
     }
     for link in others {
         if let Some(owners) = owners.get_mut(&link.account_id) {
-            owners.push((link.id, link.share_bp, false));
+            owners.push((link.id, link.customer_id, link.share_bp));
         }
     }
-    let in_order = |mut owners: Vec<(AccountLinkId, Option<BasisPoints>, bool)>| {
-        owners.sort_unstable_by_key(|(link, _, _)| *link);
-        owners.into_iter().map(|(_, share, mine)| (share, mine)).unzip()
+    let in_order = |mut owners: Vec<Owner>| {
+        owners.sort_unstable_by_key(|(link, ..)| *link);
+        once_each(owners.into_iter().map(|(_, owner, share)| (owner, share))).map(|(owner, share)| (share, owner == id)).unzip()
     };
     owners.into_iter().map(|(account, owners)| (account, in_order(owners))).collect()
+}
+
+/// A link of an owner, with its share.
+type Owner = (AccountLinkId, CustomerId, Option<BasisPoints>);
+
+/// The owners of an account with their shares. Who has several links without a share, in two roles or since two records
+/// became one, divides with the others once.
+pub(crate) fn once_each(
+    owners: impl Iterator<Item = (CustomerId, Option<BasisPoints>)>,
+) -> impl Iterator<Item = (CustomerId, Option<BasisPoints>)> {
+    let mut silent = HashSet::new();
+    owners.filter(move |(owner, share)| share.is_some() || silent.insert(*owner))
 }
 
 fn totals(parts: &HashMap<AccountId, Part>, accounts: impl Iterator<Item = AccountId>) -> Vec<AccountTotal> {

@@ -186,7 +186,8 @@ pub(crate) fn of_customer(
     accounts: &[Account],
     shown: i64,
 ) -> Result<(Vec<StandingOrder>, i64)> {
-    let all = || standing_orders::table.filter(standing_orders::account_id.eq_any(held_by!(id, day)));
+    let ids = kehu_customer::scope::lineage(conn, id)?;
+    let all = || standing_orders::table.filter(standing_orders::account_id.eq_any(held_by!(ids, day)));
     let rows: Vec<StandingOrderRow> =
         all().order(standing_orders::id.desc()).limit(shown + 1).select(StandingOrderRow::as_select()).load(&mut conn.db)?;
     let (rows, count) = counted(rows, shown, || Ok(all().count().get_result(&mut conn.db)?))?;

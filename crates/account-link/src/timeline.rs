@@ -12,8 +12,9 @@ use crate::account::AccountId;
 /// # Errors
 /// The database's.
 pub fn spans(conn: &mut Conn, id: CustomerId) -> Result<Vec<AccountSpan>> {
+    let ids = kehu_customer::scope::lineage(conn, id)?;
     let rows: Vec<(AccountId, Date, Option<Date>)> = account_links::table
-        .filter(account_links::customer_id.eq(id))
+        .filter(account_links::customer_id.eq_any(ids))
         .order((account_links::account_id, account_links::valid_from))
         .select((account_links::account_id, account_links::valid_from, account_links::valid_to))
         .load(&mut conn.db)?;

@@ -5,11 +5,11 @@
 
 use std::collections::HashMap;
 
-use diesel::{ExpressionMethods, Insertable, QueryDsl, Queryable, RunQueryDsl, Selectable, SelectableHelper};
+use diesel::{ExpressionMethods, Insertable, JoinOnDsl, QueryDsl, Queryable, RunQueryDsl, Selectable, SelectableHelper};
 use kehu_kernel::{
     AnyId, BasisPoints, Conn, Instant, Result, Tx, bulk_copy,
     json::Json,
-    schema::{attribute_history, source_records, source_systems},
+    schema::{attribute_history, merge_rows, merges, source_records, source_systems},
 };
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -246,13 +246,26 @@ fn open_beliefs(conn: &mut Conn, customer: CustomerId) -> Result<HashMap<String,
     Ok(rows.into_iter().collect())
 }
 
-/// The source whose record made the customer; `None` when a person did.
+/// The source whose record made the customer; `None` when a person did. Records that a standing merge brought have made
+/// another one.
 fn first_source(conn: &mut Conn, customer: CustomerId) -> Result<Option<String>> {
-    let made_by = source_records::table
+    let made_by: Vec<(AnyId, String)> = source_records::table
         .filter(source_records::customer_id.eq(customer))
-        .filter(source_records::match_method.eq(crate::source_record::MatchMethod::Created));
-    let sources: Vec<String> = made_by.select(source_records::source_system).limit(1).load(&mut conn.db)?;
-    Ok(sources.into_iter().next())
+        .filter(source_records::match_method.eq(crate::source_record::MatchMethod::Created))
+        .order(source_records::id)
+        .select((source_records::id, source_records::source_system))
+        .load(&mut conn.db)?;
+    if made_by.is_empty() {
+        return Ok(None);
+    }
+    let brought: Vec<AnyId> = merge_rows::table
+        .inner_join(merges::table.on(merges::id.eq(merge_rows::merge_id)))
+        .filter(merges::survivor_id.eq(customer))
+        .filter(merges::reverted_at.is_null())
+        .filter(merge_rows::table_name.eq("source_records"))
+        .select(merge_rows::row_id)
+        .load(&mut conn.db)?;
+    Ok(made_by.into_iter().find(|(id, _)| !brought.contains(id)).map(|(_, source)| source))
 }
 
 /// The precedence of each source system for profiles.

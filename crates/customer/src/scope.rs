@@ -1,6 +1,6 @@
 //! Which customers an actor sees, and the way in for everything that belongs to a customer.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use diesel::{
     BoolExpressionMethods, BoxableExpression, ExpressionMethods, NullableExpressionMethods, OptionalExtension, QueryDsl,
@@ -11,11 +11,14 @@ use kehu_kernel::{
     access::{ActorKind, Reach},
     event::NewEvent,
     schema::{assignments, branches, customers},
-    store::{self, MultiBackend, among, sql},
+    store::{self, Db, MultiBackend, among, sql},
 };
 use serde_json::json;
 
 use crate::{CustomerId, CustomerRow, belonging::Statement};
+
+/// How many ids one query names.
+const CHUNK: usize = 5_000;
 
 /// A condition on the table of customers, for `.filter(…)`.
 pub type Visible = Box<dyn BoxableExpression<customers::table, MultiBackend, SqlType = Bool>>;
@@ -141,6 +144,56 @@ pub fn lineage(conn: &mut Conn, id: CustomerId) -> Result<Vec<CustomerId>> {
     Ok(std::iter::once(id).chain(absorbed.into_iter().map(|row| row.id)).collect())
 }
 
+/// As [`lineage`], of several customers together.
+///
+/// # Errors
+/// The database's.
+pub fn lineages(conn: &mut Conn, ids: &[CustomerId]) -> Result<Vec<CustomerId>> {
+    let mut all = ids.to_vec();
+    let mut last = all.clone();
+    while !last.is_empty() {
+        let mut absorbed: Vec<CustomerId> = Vec::new();
+        for chunk in last.chunks(CHUNK) {
+            let of = customers::table.filter(customers::merged_into.eq_any(chunk.to_vec()));
+            absorbed.extend(of.select(customers::id).load::<CustomerId>(&mut conn.db)?);
+        }
+        all.extend(&absorbed);
+        last = absorbed;
+    }
+    Ok(all)
+}
+
+/// Which customer each of these records has become part of in the end; of records that were not absorbed, nothing.
+///
+/// # Errors
+/// The database's.
+pub fn living(conn: &mut Conn, ids: impl Iterator<Item = CustomerId>) -> Result<HashMap<CustomerId, CustomerId>> {
+    let records: BTreeSet<CustomerId> = ids.collect();
+    let mut next: HashMap<CustomerId, CustomerId> = HashMap::new();
+    let mut open: Vec<CustomerId> = records.iter().copied().collect();
+    while !open.is_empty() {
+        let mut found: BTreeSet<CustomerId> = BTreeSet::new();
+        for chunk in open.chunks(CHUNK) {
+            let absorbed =
+                customers::table.filter(customers::id.eq_any(chunk.to_vec())).filter(customers::merged_into.is_not_null());
+            let columns = (customers::id, customers::merged_into.assume_not_null());
+            for (id, into) in absorbed.select(columns).load::<(CustomerId, CustomerId)>(&mut conn.db)? {
+                next.insert(id, into);
+                found.insert(into);
+            }
+        }
+        open = found.into_iter().filter(|id| !next.contains_key(id)).collect();
+    }
+    let end = |id: CustomerId| {
+        let mut last = *next.get(&id)?;
+        while let Some(into) = next.get(&last) {
+            last = *into;
+        }
+        Some((id, last))
+    };
+    Ok(records.into_iter().filter_map(end).collect())
+}
+
 /// Whether all of these records, absorbed ones included, lie within a reach. Assignments go with a merge, so
 /// whoever reaches the survivor by one reaches what it absorbed.
 pub(crate) fn reached(conn: &mut Conn, reach: &Reach, ids: &[CustomerId]) -> Result<bool> {
@@ -149,7 +202,13 @@ pub(crate) fn reached(conn: &mut Conn, reach: &Reach, ids: &[CustomerId]) -> Res
         let count: i64 = among.filter(kept_within(reach)).count().get_result(&mut conn.db)?;
         return Ok(count > 0);
     }
-    let count: i64 = among.filter(kept_within(reach)).count().get_result(&mut conn.db)?;
+    each_reached(conn, reach, ids)
+}
+
+/// Whether each of these records, absorbed ones included, lies within a reach by itself.
+pub(crate) fn each_reached(conn: &mut Conn, reach: &Reach, ids: &[CustomerId]) -> Result<bool> {
+    let within = customers::table.filter(customers::id.eq_any(ids)).filter(kept_within(reach));
+    let count: i64 = within.count().get_result(&mut conn.db)?;
     Ok(usize::try_from(count) == Ok(ids.len()))
 }
 
@@ -216,10 +275,36 @@ pub fn lock(tx: &mut Tx<'_>, actor: &Actor, action: Action, id: CustomerId) -> R
 
 /// Locks a customer's row; whether there is something to be locked that was not erased meanwhile. For feeds, which know
 /// their customers by ids of their own.
+///
+/// # Errors
+/// [`Error::Busy`] when the customer was merged into another one meanwhile: the write begins anew and finds that one.
 pub(crate) fn hold_living(tx: &mut Tx<'_>, id: CustomerId) -> Result<bool> {
     let held = diesel::update(customers::table.find(id)).set(customers::version.eq(customers::version));
-    let erased: Option<Option<Instant>> = held.returning(customers::erased_at).get_result(&mut tx.db).optional()?;
-    Ok(erased == Some(None))
+    let found: Option<(Option<Instant>, Option<CustomerId>)> =
+        held.returning((customers::erased_at, customers::merged_into)).get_result(&mut tx.db).optional()?;
+    match found {
+        Some((_, Some(_))) => Err(Error::Busy),
+        found => Ok(found == Some((None, None))),
+    }
+}
+
+/// Locks the rows of customers in the order of their ids: none of them becomes part of another one before what refers to
+/// them is written.
+///
+/// # Errors
+/// [`Error::Busy`] as for a single one that was merged meanwhile.
+pub fn hold_all(tx: &mut Tx<'_>, ids: impl Iterator<Item = CustomerId>) -> Result<()> {
+    let ids: BTreeSet<CustomerId> = ids.collect();
+    // SQLite has one writer at a time.
+    let Db::Postgres(conn) = &mut tx.db else { return Ok(()) };
+    for chunk in ids.into_iter().collect::<Vec<_>>().chunks(CHUNK) {
+        let rows = customers::table.filter(customers::id.eq_any(chunk.to_vec())).order(customers::id);
+        let merged: Vec<Option<CustomerId>> = rows.select(customers::merged_into).for_no_key_update().load(conn)?;
+        if merged.iter().any(Option::is_some) {
+            return Err(Error::Busy);
+        }
+    }
+    Ok(())
 }
 
 /// As [`lock`], for what the bank keeps about a customer for itself: customers are refused.

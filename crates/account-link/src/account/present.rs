@@ -47,6 +47,7 @@ type Joined = (
 /// The accounts to which a customer is linked on a day, in the order of their ids, complete: with names and facts, by one
 /// statement that is the same for all customers. The caller has checked the right to see them.
 pub(crate) fn of_customer(conn: &mut Conn, actor: &Actor, id: CustomerId, day: Date) -> Result<Vec<(AccountRow, Account)>> {
+    let ids = kehu_customer::scope::lineage(conn, id)?;
     let rows: Vec<Joined> = accounts::table
         .inner_join(products::table.on(accounts::product_id.eq(products::id)))
         .left_join(branches::table.on(accounts::branch_id.eq(branches::id.nullable())))
@@ -54,7 +55,7 @@ pub(crate) fn of_customer(conn: &mut Conn, actor: &Actor, id: CustomerId, day: D
         .left_join(loans::table.on(loans::account_id.eq(accounts::id)))
         .left_join(cards::table.on(cards::account_id.eq(accounts::id)))
         .left_join(holdings::table.on(holdings::account_id.eq(accounts::id)))
-        .filter(accounts::id.eq_any(held_by!(id, day)))
+        .filter(accounts::id.eq_any(held_by!(ids, day)))
         .order(accounts::id)
         .select((
             AccountRow::as_select(),

@@ -1,5 +1,7 @@
 //! The full number of an account: shown to few, and never unrecorded.
 
+use std::collections::BTreeSet;
+
 use diesel::{ExpressionMethods, QueryDsl, RunQueryDsl};
 use kehu_customer::CustomerId;
 use kehu_kernel::{Action, Actor, Id, Result, Tx, audit, schema::account_links};
@@ -7,7 +9,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::AccountId;
-use crate::{number, scope};
+use crate::{number, own_links::end, scope};
 
 /// The number of an account in full.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -26,15 +28,15 @@ pub struct AccountNumber {
 pub fn reveal_number(tx: &mut Tx<'_>, actor: &Actor, id: AccountId) -> Result<AccountNumber> {
     let row = super::require(tx, actor, Action::CustomerReveal, id)?;
     let number = tx.keys.open(number::ACCOUNT, id, &row.number_sealed)?;
-    let mut holders: Vec<Option<CustomerId>> = account_links::table
+    let linked: Vec<CustomerId> = account_links::table
         .filter(account_links::account_id.eq(id))
         .filter(scope::active(tx.now.date()))
         .select(account_links::customer_id)
         .distinct()
-        .load::<CustomerId>(&mut tx.db)?
-        .into_iter()
-        .map(Some)
-        .collect();
+        .load(&mut tx.db)?;
+    let living = kehu_customer::scope::living(tx, linked.iter().copied())?;
+    let linked: BTreeSet<CustomerId> = linked.into_iter().map(|id| end(&living, id)).collect();
+    let mut holders: Vec<Option<CustomerId>> = linked.into_iter().map(Some).collect();
     if holders.is_empty() {
         holders.push(None);
     }

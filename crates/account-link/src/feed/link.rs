@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use diesel::{ExpressionMethods, QueryDsl, RunQueryDsl, SelectableHelper};
-use kehu_customer::{CustomerId, feed::refused_as_erased};
+use kehu_customer::{CustomerId, feed::refused_as_erased, scope};
 use kehu_kernel::{
     Actor, BasisPoints, Date, Result, Tx, bulk_copy,
     crypto::BlindIndex,
@@ -23,6 +23,7 @@ use crate::{
     interval::{Stake, clash},
     link::{AccountLinkId, LinkRow, SigningRule, announce},
     number,
+    own_links::end,
 };
 
 /// Applies a batch of links.
@@ -62,6 +63,8 @@ struct Batch<'a> {
     links: HashMap<AccountId, Vec<LinkRow>>,
     /// Customers of links by their source id.
     by_source_id: HashMap<String, CustomerId>,
+    /// What became of records that were absorbed by a merge. A link may have stayed with one; it is the survivor's.
+    living: HashMap<CustomerId, CustomerId>,
     new: Vec<LinkRow>,
 }
 
@@ -86,10 +89,17 @@ impl<'a> Batch<'a> {
         for row in rows {
             links.entry(row.account_id).or_default().push(row);
         }
-        let meant = customers.values().copied().chain(by_source_id.values().map(|(_, customer)| *customer));
+        let linked = links.values().flatten().map(|row| row.customer_id);
+        let living = scope::living(tx, linked.chain(by_source_id.values().map(|(_, customer)| *customer)))?;
+        let by_source_id: HashMap<String, CustomerId> =
+            by_source_id.into_iter().map(|(source_id, (_, customer))| (source_id, end(&living, customer))).collect();
+        let linked = links.values().flatten().map(|row| end(&living, row.customer_id));
+        let named = customers.values().chain(by_source_id.values()).copied();
+        // None of them becomes part of another customer before its links are written.
+        scope::hold_all(tx, linked.chain(named))?;
+        let meant = customers.values().copied().chain(by_source_id.values().copied());
         let erased = refer::erased(tx, meant.chain(links.values().flatten().map(|row| row.customer_id)))?;
-        let by_source_id = by_source_id.into_iter().map(|(source_id, (_, customer))| (source_id, customer)).collect();
-        Ok(Self { source, accounts, customers, erased, links, by_source_id, new: Vec::new() })
+        Ok(Self { source, accounts, customers, erased, links, by_source_id, living, new: Vec::new() })
     }
 
     /// The account and the customer of a record, or why they are not there.
@@ -125,7 +135,7 @@ impl<'a> Batch<'a> {
     /// The primary owner of an account, the latest where several followed each other.
     fn owner(&self, account: AccountId) -> Option<CustomerId> {
         let links = self.links.get(&account)?;
-        links.iter().rfind(|row| row.is_primary && row.role.owns()).map(|row| row.customer_id)
+        links.iter().rfind(|row| row.is_primary && row.role.owns()).map(|row| end(&self.living, row.customer_id))
     }
 
     fn settle(
@@ -136,9 +146,11 @@ impl<'a> Batch<'a> {
         account: &Known,
         customer: CustomerId,
     ) -> Result<Outcome> {
-        let hash = content_hash(&tx.keys, &(record, account.id, customer))?;
+        // Without the customer: a merge changes who it is, and what the source says is still the same.
+        let hash = content_hash(&tx.keys, &(record, account.id))?;
         let before = self.find(record, account.id, customer);
-        if before.as_ref().is_some_and(|row| row.content_hash.as_ref() == Some(&hash)) {
+        let kept = before.as_ref().map(|row| row.customer_id).filter(|id| end(&self.living, *id) == customer);
+        if kept.is_some() && before.as_ref().is_some_and(|row| row.content_hash.as_ref() == Some(&hash)) {
             return Ok(
                 before.map_or_else(|| Outcome::rejected("", "unknown", "Nothing."), |row| Outcome::Unchanged(row.id.cast()))
             );
@@ -149,7 +161,8 @@ impl<'a> Batch<'a> {
         let row = LinkRow {
             id: before.as_ref().map_or_else(AccountLinkId::new, |row| row.id),
             account_id: account.id,
-            customer_id: customer,
+            // What a merge held back stays where it is, so that a revert finds it.
+            customer_id: kept.unwrap_or(customer),
             role: record.role,
             share_bp: record.share_bp.map(BasisPoints),
             signing_rule: record.signing_rule,
@@ -181,12 +194,13 @@ impl<'a> Batch<'a> {
         });
         let by_key = || {
             let same = |row: &&LinkRow| {
-                row.customer_id == customer
+                end(&self.living, row.customer_id) == customer
                     && row.role == record.role
                     && record.valid_from.is_none_or(|from| from == row.valid_from)
                     && (row.source_id.is_none() || record.source_id.is_none())
             };
-            self.links.get(&account)?.iter().find(same)
+            // Of several, the customer's own before what a merge held back, and one that has not ended.
+            self.links.get(&account)?.iter().filter(same).min_by_key(|row| (row.customer_id != customer, row.valid_to.is_some()))
         };
         by_id.or_else(by_key).cloned()
     }
@@ -208,8 +222,8 @@ impl<'a> Batch<'a> {
         check.not_before(row.valid_to, Some(row.valid_from), "/valid_to", "A link cannot end before it begins.");
         check.not_before(Some(row.valid_from), opened_on, "/valid_from", "A link cannot begin before the account was opened.");
         let others = || self.links.get(&row.account_id).into_iter().flatten().filter(|other| other.id != row.id);
-        let taken = others()
-            .any(|other| (other.customer_id, other.role, other.valid_from) == (row.customer_id, row.role, row.valid_from));
+        let open = |link: &LinkRow| link.valid_to.is_none().then_some((link.customer_id, link.role, link.valid_from));
+        let taken = open(row).is_some() && others().any(|other| open(other) == open(row));
         check.must(!taken, "/valid_from", "account_link_exists", "The customer has such a link from this day on already.");
         let stakes: Vec<Stake> = others().filter_map(LinkRow::stake).collect();
         if let Some(clash) = row.stake().and_then(|stake| clash(&stakes, &stake)) {
@@ -235,7 +249,7 @@ impl<'a> Batch<'a> {
             Outcome::Created(row.id.cast())
         };
         if let Some(id) = &row.source_id {
-            self.by_source_id.insert(id.clone(), row.customer_id);
+            self.by_source_id.insert(id.clone(), end(&self.living, row.customer_id));
         }
         let links = self.links.entry(row.account_id).or_default();
         links.push(row);

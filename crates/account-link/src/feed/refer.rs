@@ -14,7 +14,7 @@ use kehu_kernel::{
     schema::{account_links, accounts, branches, customers, source_records},
 };
 
-use crate::{account::AccountId, number};
+use crate::{account::AccountId, number, own_links::end};
 
 /// How many keys one query names: far below what a statement may bind.
 const CHUNK: usize = 5_000;
@@ -94,14 +94,15 @@ pub(crate) fn customers(
     source: &Source,
     ids: impl Iterator<Item = String>,
 ) -> Result<HashMap<String, CustomerId>> {
-    let rows: Vec<(String, CustomerId, Option<CustomerId>)> = in_chunks(ids, |chunk| {
+    let rows: Vec<(String, CustomerId)> = in_chunks(ids, |chunk| {
         let query = source_records::table
             .inner_join(customers::table.on(customers::id.eq(source_records::customer_id)))
             .filter(source_records::source_system.eq(&source.code))
             .filter(source_records::source_id.eq_any(chunk));
-        Ok(query.select((source_records::source_id, customers::id, customers::merged_into)).load(&mut conn.db)?)
+        Ok(query.select((source_records::source_id, customers::id)).load(&mut conn.db)?)
     })?;
-    Ok(rows.into_iter().map(|(source_id, id, survivor)| (source_id, survivor.unwrap_or(id))).collect())
+    let living = kehu_customer::scope::living(conn, rows.iter().map(|(_, id)| *id))?;
+    Ok(rows.into_iter().map(|(source_id, id)| (source_id, end(&living, id))).collect())
 }
 
 /// Those of these customers that were erased.

@@ -91,8 +91,9 @@ pub fn transfer(tx: &mut Tx<'_>, actor: &Actor, id: AccountLinkId, version: i64,
 /// # Errors
 /// The database's.
 pub fn end_all_of_customer(tx: &mut Tx<'_>, actor: &Actor, id: CustomerId, on: Date, reason: &str) -> Result<usize> {
+    let ids = kehu_customer::scope::lineage(tx, id)?;
     let rows: Vec<LinkRow> = account_links::table
-        .filter(account_links::customer_id.eq(id))
+        .filter(account_links::customer_id.eq_any(ids))
         .filter(scope::active(on))
         .select(LinkRow::as_select())
         .load(&mut tx.db)?;

@@ -14,6 +14,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::{AccountLink, AccountLinkId, LinkRole, LinkRow, SigningRule};
 use crate::{
     account::{self, AccountId, labels},
+    own_links::of_the_living,
     scope,
 };
 
@@ -95,13 +96,15 @@ pub fn list(conn: &mut Conn, actor: &Actor, filter: &LinkFilter, params: &PagePa
     let reach = actor.allow(Action::AccountRead)?;
     let window = params.window::<AccountLinkId>(&conn.keys, &format!("account-links?{filter:?}"))?;
     let today = conn.now.date();
+    // Links that stayed with absorbed records are the survivor's.
+    let customers = filter.customer_id.map(|id| kehu_customer::scope::lineage(conn, id)).transpose()?;
     let matching = || {
         let mut query = account_links::table.filter(scope::visible_links(&reach, today)).into_boxed();
         if let Some(account) = filter.account_id {
             query = query.filter(account_links::account_id.eq(account));
         }
-        if let Some(customer) = filter.customer_id {
-            query = query.filter(account_links::customer_id.eq(customer));
+        if let Some(customers) = &customers {
+            query = query.filter(account_links::customer_id.eq_any(customers.clone()));
         }
         if let Some(role) = filter.role {
             query = query.filter(account_links::role.eq(role));
@@ -153,12 +156,13 @@ pub fn holders(conn: &mut Conn, actor: &Actor, id: AccountId, as_of: &AsOf, para
     let day = as_of.as_of.unwrap_or_else(|| conn.now.date());
     let window = params.window::<CustomerId>(&conn.keys, &format!("accounts/{id}/customers?{as_of:?}"))?;
     // An account has few customers: the page is cut in memory.
-    let rows: Vec<LinkRow> = account_links::table
+    let mut rows: Vec<LinkRow> = account_links::table
         .filter(account_links::account_id.eq(id))
         .filter(scope::active(day))
-        .order((account_links::customer_id, account_links::id))
+        .order(account_links::id)
         .select(LinkRow::as_select())
         .load(&mut conn.db)?;
+    of_the_living(conn, &mut rows)?;
     let customers: BTreeSet<CustomerId> = rows.iter().map(|row| row.customer_id).collect();
     let total = window.include_total.then(|| i64::try_from(customers.len()).unwrap_or(i64::MAX));
     let fetch = usize::try_from(window.fetch()).unwrap_or(0);
@@ -172,25 +176,34 @@ pub fn holders(conn: &mut Conn, actor: &Actor, id: AccountId, as_of: &AsOf, para
     Ok(page.map(holder))
 }
 
-/// All links of a customer, past and future ones, too, and those by which others own the same accounts on a day; each in
-/// the order of accounts and links. The caller has checked the right to see them.
+/// All links of a customer, past and future ones and those that stayed with absorbed records, too, and those by which
+/// others own the same accounts on a day; each in the order of accounts and links, and as that of the customer who lives.
+/// The caller has checked the right to see them.
 pub(crate) fn around(conn: &mut Conn, id: CustomerId, day: Date) -> Result<(Vec<LinkRow>, Vec<LinkRow>)> {
     let own_links = crate::own_links::own_links;
-    let own =
-        own_links.filter(own_links.field(account_links::customer_id).eq(id)).select(own_links.field(account_links::account_id));
+    let ids = kehu_customer::scope::lineage(conn, id)?;
+    let own = own_links
+        .filter(own_links.field(account_links::customer_id).eq_any(ids.clone()))
+        .select(own_links.field(account_links::account_id));
     let owning = account_links::role.eq(LinkRole::Owner).or(account_links::role.eq(LinkRole::JointOwner));
     let lasts = account_links::valid_to.is_null().or(account_links::valid_to.assume_not_null().gt(day));
     let owned = owning.and(account_links::valid_from.le(day)).and(lasts);
     let rows: Vec<LinkRow> = account_links::table
         .filter(account_links::account_id.eq_any(own))
-        .filter(account_links::customer_id.eq(id).or(owned))
+        .filter(account_links::customer_id.eq_any(ids.clone()).or(owned))
         .order((account_links::account_id, account_links::id))
         .select(LinkRow::as_select())
         .load(&mut conn.db)?;
-    Ok(rows.into_iter().partition(|row| row.customer_id == id))
+    let (mut own, mut others): (Vec<LinkRow>, Vec<LinkRow>) = rows.into_iter().partition(|row| ids.contains(&row.customer_id));
+    for row in &mut own {
+        row.customer_id = id;
+    }
+    of_the_living(conn, &mut others)?;
+    Ok((own, others))
 }
 
-fn present(conn: &mut Conn, actor: &Actor, rows: Vec<LinkRow>) -> Result<Vec<AccountLink>> {
+fn present(conn: &mut Conn, actor: &Actor, mut rows: Vec<LinkRow>) -> Result<Vec<AccountLink>> {
+    of_the_living(conn, &mut rows)?;
     let accounts = labels(conn, rows.iter().map(|row| row.account_id))?;
     let names = customer_names(conn, actor, rows.iter().map(|row| row.customer_id))?;
     let link = |row: LinkRow| AccountLink {

@@ -1,6 +1,6 @@
 //! What the tables of this crate and of the kernel do when customers are merged, exported and erased.
 
-use crate::{attribute, privacy::reader, tag};
+use crate::{attribute, merge, privacy::reader, tag};
 
 use super::{Belonging, Beyond, Block, Fit, Holding, OnErasure, OnExport, OnMerge, Rules};
 
@@ -185,7 +185,8 @@ pub const BELONGINGS: &[Belonging] = &[
         .unversioned()
         .on_merge(OnMerge::Stays("It tells what became of the record."))
         .on_export(OnExport::No("The merges are exported."))
-        .on_erasure(OnErasure::Kept("It names nobody.")),
+        // The plan holds the values of all that took part.
+        .on_erasure(OnErasure::By(merge::forget)),
     Belonging::new("merge_rows", "customer_id")
         .keyed_by("row_id")
         .unversioned()
@@ -208,25 +209,66 @@ pub const BELONGINGS: &[Belonging] = &[
         .on_erasure(OnErasure::Kept("The audit is append-only and holds no personal data of the customer.")),
 ];
 
+/// Whether a contact point, by this name, was the survivor's a moment ago: it has been given for the absorbed's like.
+macro_rules! given {
+    ($name:literal) => {
+        concat!(
+            $name,
+            ".customer_id = {absorbed} AND EXISTS (SELECT 1 FROM merge_rows m WHERE m.merge_id = {merge}
+             AND m.table_name = 'contact_points' AND m.column_name = 'customer_id' AND m.row_id = ",
+            $name,
+            ".id)"
+        )
+    };
+}
+
+/// Rows `x` of the other side that are the like of `r`, where `r` stays with the survivor or comes to it.
+macro_rules! with_like {
+    ($condition:literal) => {
+        concat!(
+            "(r.customer_id = {survivor} AND EXISTS (SELECT 1 FROM contact_points x WHERE x.customer_id = {absorbed}
+              AND x.kind = r.kind AND x.normalised = r.normalised AND x.valid_to IS NULL AND ",
+            $condition,
+            ")) OR (r.customer_id = {absorbed} AND NOT (",
+            given!("r"),
+            ") AND EXISTS (SELECT 1 FROM contact_points x WHERE x.kind = r.kind AND x.normalised = r.normalised
+              AND x.valid_to IS NULL AND ",
+            $condition,
+            " AND ",
+            given!("x"),
+            "))"
+        )
+    };
+}
+
 const CONTACT_POINTS: Rules = Rules {
-    yields: None,
+    // One that somebody has checked is worth more than the same one unchecked.
+    yields: Some(
+        "r.verified_at IS NULL AND r.valid_to IS NULL AND EXISTS (SELECT 1 FROM contact_points x
+         WHERE x.customer_id = {absorbed} AND x.kind = r.kind AND x.normalised = r.normalised
+         AND x.verified_at IS NOT NULL AND x.valid_to IS NULL)",
+    ),
     fits: &[
         // One preferred point of a kind: the survivor's.
         Fit {
             column: "preferred",
             from: "true",
             to: "false",
-            of: "r.customer_id = {absorbed} AND EXISTS (SELECT 1 FROM contact_points x
-                 WHERE x.customer_id = {survivor} AND x.kind = r.kind AND x.preferred)",
+            of: concat!(
+                "r.customer_id = {absorbed} AND NOT (",
+                given!("r"),
+                ") AND EXISTS (SELECT 1 FROM contact_points x WHERE x.kind = r.kind AND x.preferred
+                 AND (x.customer_id = {survivor} OR (x.normalised <> r.normalised AND ",
+                given!("x"),
+                ")))"
+            ),
         },
+        // What is preferred on either record stays so on the one that goes on.
+        Fit { column: "preferred", from: "false", to: "true", of: with_like!("r.valid_to IS NULL AND x.preferred") },
         // Who asked on either record not to be called there is not called there.
-        Fit {
-            column: "do_not_contact",
-            from: "false",
-            to: "true",
-            of: "r.customer_id = {survivor} AND EXISTS (SELECT 1 FROM contact_points x
-                 WHERE x.customer_id = {absorbed} AND x.kind = r.kind AND x.normalised = r.normalised AND x.do_not_contact)",
-        },
+        Fit { column: "do_not_contact", from: "false", to: "true", of: with_like!("x.do_not_contact") },
+        // What others use, too, proves less, whoever knew it.
+        Fit { column: "shared", from: "false", to: "true", of: with_like!("x.shared") },
     ],
     held_back: Some(
         "EXISTS (SELECT 1 FROM contact_points x WHERE x.customer_id = {survivor} AND x.kind = r.kind
@@ -235,13 +277,15 @@ const CONTACT_POINTS: Rules = Rules {
 };
 
 /// A relation to what is now the same customer, one that the survivor has for that time already (symmetric
-/// ones in either direction), shares of more than a whole, a second parent or a circle of parents.
+/// ones in either direction; one that has ended hides none that runs), shares of more than a whole at some moment, a second
+/// parent or a circle of parents.
 const RELATED_FROM: &str = "r.related_customer_id = {survivor}
     OR r.related_customer_id IN (SELECT m.customer_id FROM merge_members m WHERE m.merge_id = {merge})
     OR EXISTS (SELECT 1 FROM relations x WHERE x.id <> r.id AND x.relation_type = r.relation_type
         AND ((x.customer_id = {survivor} AND x.related_customer_id = r.related_customer_id)
           OR (x.relation_type IN ('spouse', 'other') AND x.related_customer_id = {survivor}
               AND x.customer_id = r.related_customer_id))
+        AND (x.valid_to IS NULL OR r.valid_to IS NOT NULL OR (x.relation_type = 'parent_company' AND x.valid_to > {today}))
         AND ((r.valid_from < COALESCE(x.valid_to, '9999-12-31') AND x.valid_from < COALESCE(r.valid_to, '9999-12-31'))
           OR x.valid_from = r.valid_from))
     OR (r.relation_type = 'parent_company' AND r.related_customer_id IN (
@@ -257,11 +301,20 @@ const RELATED_TO: &str = "r.customer_id = {survivor}
           OR (x.relation_type IN ('spouse', 'other') AND x.customer_id = {survivor}
               AND x.related_customer_id = r.customer_id)
           OR (x.relation_type = 'parent_company' AND x.related_customer_id = {survivor}))
+        AND (x.valid_to IS NULL OR r.valid_to IS NOT NULL OR (x.relation_type = 'parent_company' AND x.valid_to > {today}))
         AND ((r.valid_from < COALESCE(x.valid_to, '9999-12-31') AND x.valid_from < COALESCE(r.valid_to, '9999-12-31'))
           OR x.valid_from = r.valid_from))
-    OR (r.relation_type = 'shareholder' AND 10000 < (SELECT COALESCE(SUM(x.share_bp), 0) FROM relations x
-        WHERE x.relation_type = 'shareholder' AND x.related_customer_id IN ({survivor}, {absorbed})
-        AND r.valid_from < COALESCE(x.valid_to, '9999-12-31') AND x.valid_from < COALESCE(r.valid_to, '9999-12-31')))
+    OR (r.relation_type = 'shareholder' AND EXISTS (SELECT 1 FROM relations d
+        WHERE d.relation_type = 'shareholder' AND d.related_customer_id IN ({survivor}, {absorbed})
+        AND r.valid_from <= d.valid_from AND d.valid_from < COALESCE(r.valid_to, '9999-12-31')
+        AND 10000 < (SELECT COALESCE(SUM(x.share_bp), 0) FROM relations x
+            WHERE x.relation_type = 'shareholder' AND x.related_customer_id IN ({survivor}, {absorbed})
+            AND x.valid_from <= d.valid_from AND d.valid_from < COALESCE(x.valid_to, '9999-12-31')
+            AND (x.related_customer_id = {survivor} OR NOT EXISTS (SELECT 1 FROM relations y
+                WHERE y.relation_type = 'shareholder' AND y.related_customer_id = {survivor}
+                AND y.customer_id = x.customer_id AND (y.valid_to IS NULL OR x.valid_to IS NOT NULL)
+                AND y.valid_from < COALESCE(x.valid_to, '9999-12-31')
+                AND x.valid_from < COALESCE(y.valid_to, '9999-12-31'))))))
     OR (r.relation_type = 'parent_company' AND r.customer_id IN (
         WITH RECURSIVE below(id) AS (SELECT {survivor} UNION
             SELECT p.related_customer_id FROM relations p JOIN below ON p.customer_id = below.id

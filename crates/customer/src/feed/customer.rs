@@ -405,11 +405,15 @@ pub(super) fn verified_numbers(conn: &Conn, record: &CustomerRecord) -> Vec<(Ide
 impl Known {
     pub(super) fn load(conn: &mut Conn, source: &Source, round: &[(usize, &CustomerRecord)]) -> Result<Self> {
         let ids: Vec<&str> = round.iter().map(|(_, record)| record.source_id.as_str()).collect();
-        let rows: Vec<(String, SourceRecordId, CustomerId, Vec<u8>)> = source_records::table
+        let mut rows: Vec<(String, SourceRecordId, CustomerId, Vec<u8>)> = source_records::table
             .filter(source_records::source_system.eq(&source.code))
             .filter(source_records::source_id.eq_any(ids))
             .select((source_records::source_id, source_records::id, source_records::customer_id, source_records::content_hash))
             .load(&mut conn.db)?;
+        let living = crate::scope::living(conn, rows.iter().map(|(_, _, customer, _)| *customer))?;
+        for (_, _, customer, _) in &mut rows {
+            *customer = living.get(customer).copied().unwrap_or(*customer);
+        }
         let erased: Vec<CustomerId> = customers::table
             .filter(customers::id.eq_any(rows.iter().map(|(_, _, customer, _)| *customer)))
             .filter(customers::erased_at.is_not_null())

@@ -9,7 +9,7 @@ use kehu_kernel::{
     schema::{customers, source_records},
 };
 
-use crate::CustomerId;
+use crate::{CustomerId, scope};
 
 /// The customers that a source knows under the ids of a batch, with the moment of their erasure.
 pub struct Customers(HashMap<String, (CustomerId, Option<Instant>)>);
@@ -19,12 +19,16 @@ pub fn customers<'a>(conn: &mut Conn, source: &Source, ids: impl Iterator<Item =
     let mut ids: Vec<&str> = ids.collect();
     ids.sort_unstable();
     ids.dedup();
-    let rows: Vec<(String, CustomerId, Option<Instant>)> = source_records::table
+    let mut rows: Vec<(String, CustomerId, Option<Instant>)> = source_records::table
         .inner_join(customers::table.on(customers::id.eq(source_records::customer_id)))
         .filter(source_records::source_system.eq(&source.code))
         .filter(source_records::source_id.eq_any(ids))
         .select((source_records::source_id, source_records::customer_id, customers::erased_at))
         .load(&mut conn.db)?;
+    let living = scope::living(conn, rows.iter().map(|(_, id, _)| *id))?;
+    for (_, id, _) in &mut rows {
+        *id = living.get(id).copied().unwrap_or(*id);
+    }
     Ok(Customers(rows.into_iter().map(|(key, id, erased)| (key, (id, erased))).collect()))
 }
 

@@ -108,6 +108,8 @@ fn one(
         .filter(relations::customer_id.eq(row.customer_id))
         .filter(relations::related_customer_id.eq(row.related_customer_id))
         .filter(relations::relation_type.eq(row.relation_type))
+        // Of two that began on the same day, the one that is running.
+        .order((relations::valid_to.is_not_null(), relations::id))
         .select((relations::id, relations::valid_from, relations::valid_to))
         .load(&mut tx.db)?;
     // Without a first day, the relation that is running is meant.

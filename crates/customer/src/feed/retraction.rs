@@ -21,6 +21,12 @@ pub const CUSTOMERS: Retraction = Retraction {
         Dependant { table: "customers", column: "id", only: Some("erased_at IS NOT NULL") },
         Dependant::all("legal_holds", "customer_id"),
         Dependant::all("privacy_exports", "customer_id"),
+        // What people have recorded of the customer.
+        Dependant::all("customer_tags", "customer_id"),
+        Dependant::all("consents", "customer_id"),
+        Dependant::all("custom_attributes", "customer_id"),
+        Dependant::all("employments", "customer_id"),
+        Dependant::all("contact_persons", "person_customer_id"),
         Dependant { table: "source_records", column: "customer_id", only: Some(OF_ANOTHER_SOURCE) },
     ],
     before: &[],

@@ -177,13 +177,12 @@ fn carry_out(
     row.plan.0.status = stage::take(tx, actor, survivor, absorbed, &request.reason)?;
     let standing = scope::within(tx, &Reach::All, survivor.id)?;
     fields::take(tx, actor, &standing, &row.plan.0.fields)?;
-    settle(tx, &all)?;
+    let owner_changed = settle(tx, actor, &all, survivor.id)?;
     pairs.settle(tx, id, survivor.id)?;
     row.moved = Json(rows::report(tx, registry, id, survivor.id)?);
     diesel::update(merges::table.find(id)).set((merges::plan.eq(&row.plan), merges::moved.eq(&row.moved))).execute(&mut tx.db)?;
     let absorbed_ids: Vec<CustomerId> = absorbed.iter().map(|member| member.id).collect();
-    let changed: Vec<&str> =
-        row.plan.0.fields.iter().filter(|choice| choice.changes()).map(|choice| choice.field.as_str()).collect();
+    let changed = changed(&row.plan.0, owner_changed);
     let data = json!({ "merge_id": id, "survivor_id": survivor.id, "absorbed_ids": absorbed_ids, "fields": changed });
     for customer in all {
         tx.emit(actor, NewEvent::new("customer.merged", customer, data.clone()).of_customer(customer));
@@ -192,15 +191,32 @@ fn carry_out(
     show(tx, row, &members)
 }
 
+/// The fields of the survivor that a merge changes.
+fn changed(plan: &Plan, owner: bool) -> Vec<&str> {
+    let mut changed: Vec<&str> =
+        plan.fields.iter().filter(|choice| choice.changes()).map(|choice| choice.field.as_str()).collect();
+    let moves = plan.status.as_ref();
+    let others = [
+        ("status", moves.is_some_and(|moves| moves.status.is_some())),
+        ("life_cycle_stage", moves.is_some_and(|moves| moves.stage.is_some())),
+        ("owner_id", owner),
+    ];
+    changed.extend(others.iter().filter(|(_, changes)| *changes).map(|(field, _)| *field));
+    changed
+}
+
 /// Makes an absorbed record lead to the survivor.
 fn retire(tx: &mut Tx<'_>, way: Way) -> Result<()> {
     diesel::update(customers::table.find(way.absorbed)).set(customers::merged_into.eq(Some(way.survivor))).execute(&mut tx.db)?;
     Ok(())
 }
 
-/// After rows have moved: owners follow the primary assignments, what is derived is computed anew, versions go up.
-pub(super) fn settle(tx: &mut Tx<'_>, ids: &[CustomerId]) -> Result<()> {
+/// After rows have moved: owners follow the primary assignments, what is derived is computed anew, versions go up. Whether
+/// somebody else looks after the survivor now.
+pub(super) fn settle(tx: &mut Tx<'_>, actor: &Actor, ids: &[CustomerId], survivor: CustomerId) -> Result<bool> {
+    let mut owner_changed = false;
     for id in ids {
+        let before: Option<AnyId> = customers::table.find(id).select(customers::owner_id).first(&mut tx.db)?;
         let owner: Vec<AnyId> = assignments::table
             .filter(assignments::customer_id.eq(id))
             .filter(assignments::role.eq("primary"))
@@ -214,8 +230,14 @@ pub(super) fn settle(tx: &mut Tx<'_>, ids: &[CustomerId]) -> Result<()> {
                 customers::version.eq(customers::version + 1),
             ))
             .execute(&mut tx.db)?;
+        let owner = owner.first().copied();
+        if *id == survivor && owner != before {
+            owner_changed = true;
+            tx.emit(actor, NewEvent::new("customer.owner_changed", *id, json!({ "owner_id": owner })).of_customer(*id));
+        }
     }
-    index::refresh(tx, ids)
+    index::refresh(tx, ids)?;
+    Ok(owner_changed)
 }
 
 /// The present row of a customer, living or absorbed.

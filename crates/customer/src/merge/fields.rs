@@ -1,12 +1,15 @@
 //! The survivor's fields: what a merge sets, and what a revert sets back.
 
+use std::collections::BTreeSet;
+
 use diesel::{ExpressionMethods, QueryDsl, RunQueryDsl};
-use kehu_kernel::{Actor, Result, Tx, schema::attribute_history};
+use kehu_kernel::{Actor, BasisPoints, Instant, Result, Tx, schema::attribute_history};
 use serde_json::{Value, json};
 
 use super::{
     plan::FieldChoice,
     record::{KeptChange, KeptKind, MergeRow},
+    stage,
 };
 use crate::{
     CustomerRow,
@@ -43,55 +46,61 @@ pub(super) fn take(tx: &mut Tx<'_>, actor: &Actor, survivor: &CustomerRow, plan:
     Ok(())
 }
 
-/// Sets back what the merge set and nobody has changed since; the rest stays and is listed. Beliefs that the
-/// merge ended are believed again.
-pub(super) fn restore(tx: &mut Tx<'_>, survivor: &CustomerRow, merge: &MergeRow, kept: &mut Vec<KeptChange>) -> Result<()> {
+/// Sets back what the merge set and nobody has changed since; the rest stays and is listed, with what else has changed.
+/// What was believed while the records were one stays in the history; what was believed before is believed again.
+pub(super) fn restore(
+    tx: &mut Tx<'_>,
+    actor: &Actor,
+    survivor: &CustomerRow,
+    merge: &MergeRow,
+    kept: &mut Vec<KeptChange>,
+) -> Result<()> {
     let present = present(tx, survivor)?;
-    let mut changes = Vec::new();
+    let mut changed = changed_since(tx, merge)?;
+    let mut back: Vec<(Change, &FieldChoice)> = Vec::new();
     for choice in merge.plan.0.fields.iter().filter(|choice| choice.changes()) {
         let value = present.get(&choice.field).cloned().unwrap_or(Value::Null);
-        if value == choice.value {
-            changes.push(Change { field: choice.field.clone(), before: value, after: choice.before.clone() });
+        if value == choice.value && !changed.contains(&choice.field) {
+            back.push((Change { field: choice.field.clone(), before: value, after: choice.before.clone() }, choice));
         } else {
-            kept.push(KeptChange {
-                kind: KeptKind::FieldChanged,
-                table: "customers".into(),
-                row_id: survivor.id.cast(),
-                field: Some(choice.field.clone()),
-            });
+            changed.insert(choice.field.clone());
         }
     }
-    let fields: Vec<String> = changes.iter().map(|change| change.field.clone()).collect();
-    if fields.is_empty() {
+    kept.extend(changed.into_iter().map(|field| KeptChange {
+        kind: KeptKind::FieldChanged,
+        table: "customers".into(),
+        row_id: survivor.id.cast(),
+        field: Some(field),
+    }));
+    if back.is_empty() {
         return Ok(());
     }
-    set(tx, survivor, changes)?;
-    // Ids grow with time: what is greater than the merge's came with it, what is smaller was there before.
-    let of = attribute_history::table
-        .filter(attribute_history::customer_id.eq(survivor.id))
-        .filter(attribute_history::field.eq_any(fields.clone()));
-    diesel::delete(
-        attribute_history::table
-            .filter(attribute_history::customer_id.eq(survivor.id))
-            .filter(attribute_history::field.eq_any(fields))
-            .filter(attribute_history::id.gt(merge.id.cast::<()>()))
-            .filter(diesel::BoolExpressionMethods::or(
-                attribute_history::valid_from.eq(merge.executed_at),
-                diesel::NullableExpressionMethods::assume_not_null(attribute_history::valid_to).eq(merge.executed_at),
-            )),
-    )
-    .execute(&mut tx.db)?;
-    let ended: Vec<kehu_kernel::AnyId> = of
-        .filter(attribute_history::id.lt(merge.id.cast::<()>()))
-        .filter(attribute_history::valid_to.eq(merge.executed_at))
-        // What a source said without being believed begins and ends at once.
-        .filter(attribute_history::valid_from.ne(merge.executed_at))
-        .select(attribute_history::id)
-        .load(&mut tx.db)?;
-    diesel::update(attribute_history::table.filter(attribute_history::id.eq_any(ended)))
-        .set(attribute_history::valid_to.eq(None::<kehu_kernel::Instant>))
-        .execute(&mut tx.db)?;
+    set(tx, survivor, back.iter().map(|(change, _)| change.clone()).collect())?;
+    for (change, choice) in back.iter().filter(|(change, _)| !UNKEPT.contains(&change.field.as_str())) {
+        let own = choice.alternatives.iter().find(|alternative| alternative.customer_id == survivor.id);
+        let testimony = Testimony {
+            source: own.and_then(|own| own.source_system.as_deref()),
+            observed_at: own.map_or(tx.now, |own| own.observed_at),
+            confidence: own.map_or(BasisPoints::WHOLE, |own| own.confidence_bp),
+            recorded_by: &actor.subject,
+        };
+        history::keep(tx, survivor, std::slice::from_ref(change), &testimony)?;
+    }
     Ok(())
+}
+
+/// The fields of the survivor about which something else was believed after the merge, but for what later merges made
+/// it believe that were taken back.
+fn changed_since(tx: &mut Tx<'_>, merge: &MergeRow) -> Result<BTreeSet<String>> {
+    let undone = stage::undone_since(tx, merge)?;
+    let beliefs: Vec<(String, Instant, Option<Instant>)> = attribute_history::table
+        .filter(attribute_history::customer_id.eq(merge.survivor_id))
+        .filter(attribute_history::valid_from.gt(merge.executed_at))
+        .select((attribute_history::field, attribute_history::valid_from, attribute_history::valid_to))
+        .load(&mut tx.db)?;
+    // What a source said without being believed begins and ends at once.
+    let believed = beliefs.into_iter().filter(|(_, from, to)| *to != Some(*from) && !undone.contains(from));
+    Ok(believed.map(|(field, ..)| field).collect())
 }
 
 fn present(tx: &mut Tx<'_>, survivor: &CustomerRow) -> Result<serde_json::Map<String, Value>> {

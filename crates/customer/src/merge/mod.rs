@@ -7,6 +7,8 @@
 
 mod execute;
 mod fields;
+mod forget;
+mod list;
 mod pairs;
 mod plan;
 mod record;
@@ -16,6 +18,8 @@ mod rows;
 mod stage;
 
 pub use execute::merge;
+pub(crate) use forget::forget;
+pub use list::{MergeFilter, MergeSummary, list};
 pub use plan::{Alternative, FieldChoice, WinReason};
 pub use record::{
     AbsorbedRecord, KeptChange, KeptKind, Merge, MergeId, MergeRequest, MergeRevert, MergeState, MovedRow, MovedRows, get,

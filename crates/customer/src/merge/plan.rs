@@ -3,12 +3,13 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use kehu_kernel::{BasisPoints, Conn, Error, FieldError, Instant, Result, text_enum};
+use diesel::{ExpressionMethods, QueryDsl, RunQueryDsl};
+use kehu_kernel::{BasisPoints, Conn, Error, FieldError, Instant, Result, schema::source_records, text_enum};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
-use crate::{CustomerId, CustomerRow, history, update::Whole};
+use crate::{CustomerId, CustomerRow, history, matching::bank::facts, update::Whole};
 
 text_enum! {
     /// Why a value won.
@@ -94,12 +95,17 @@ impl FieldChoice {
     }
 }
 
+/// Fields in which a source's code and the record's id may stand in for a name; they say nothing.
+const NAMES: [&str; 3] = ["full_name", "legal_name", "display_name"];
+
 /// A record with its values and where they are known from.
 pub(super) struct Candidate {
     pub row: CustomerRow,
     values: Map<String, Value>,
     known: HashMap<String, history::Known>,
     first: history::Known,
+    /// What stands in for a name where a source has none.
+    stand_ins: Vec<String>,
 }
 
 impl Candidate {
@@ -110,7 +116,12 @@ impl Candidate {
         values.insert("rated_on".into(), json!(row.rated_on));
         values.insert("review_due_on".into(), json!(row.review_due_on));
         let (known, first) = history::known(conn, row)?;
-        Ok(Self { row: row.clone(), values, known, first })
+        let told: Vec<(String, String)> = source_records::table
+            .filter(source_records::customer_id.eq(row.id))
+            .select((source_records::source_system, source_records::source_id))
+            .load(&mut conn.db)?;
+        let stand_ins = told.iter().map(|(system, id)| facts::stand_in(system, id)).collect();
+        Ok(Self { row: row.clone(), values, known, first, stand_ins })
     }
 
     fn value(&self, field: &str) -> Value {
@@ -119,7 +130,8 @@ impl Candidate {
 
     fn says(&self, field: &str) -> bool {
         let value = self.value(field);
-        !value.is_null() && value.as_array().is_none_or(|items| !items.is_empty())
+        let stands_in = NAMES.contains(&field) && value.as_str().is_some_and(|name| self.stand_ins.iter().any(|own| own == name));
+        !stands_in && !value.is_null() && value.as_array().is_none_or(|items| !items.is_empty())
     }
 
     fn known(&self, field: &str) -> &history::Known {

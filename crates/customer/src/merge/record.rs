@@ -245,7 +245,10 @@ pub(super) fn find(conn: &mut Conn, actor: &Actor, id: MergeId) -> Result<(Merge
         .select(merge_members::customer_id)
         .load(&mut conn.db)?;
     let all: Vec<CustomerId> = members.iter().copied().chain([row.survivor_id]).collect();
-    if scope::reached(conn, &reach, &all)? { Ok((row, members)) } else { Err(Error::NotFound) }
+    // Records that live apart again are shown to nobody who does not reach each of them.
+    let reached =
+        if row.reverted_at.is_some() { scope::each_reached(conn, &reach, &all)? } else { scope::reached(conn, &reach, &all)? };
+    if reached { Ok((row, members)) } else { Err(Error::NotFound) }
 }
 
 /// A merge as it is shown: values of sensitive fields are left out.

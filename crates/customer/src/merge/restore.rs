@@ -1,19 +1,65 @@
 //! The way back of rows: each to the customer that had it, with what was done to it meanwhile.
 
-use diesel::{QueryableByName, RunQueryDsl};
-use kehu_kernel::{Result, Tx, store::sql};
+use diesel::{ExpressionMethods, QueryDsl, QueryableByName, RunQueryDsl, SelectableHelper};
+use kehu_kernel::{
+    Actor, AnyId, Result, Tx,
+    event::NewEvent,
+    schema::{legal_holds, merge_rows, source_records},
+    store::sql,
+};
+use serde_json::json;
 
 use super::{
     NAMED,
     record::{KeptChange, KeptKind, MergeRow},
-    rows::{json_of, moving},
+    rows::{counted, json_of, moving},
 };
-use crate::belonging::{Belonging, Fit, Registry, Statement};
+use crate::{
+    CustomerId,
+    belonging::{Belonging, Fit, Registry, Statement},
+    privacy::{LegalHold, LegalHoldId},
+};
 
 #[derive(QueryableByName)]
 struct Found {
     #[diesel(sql_type = sql::Uuid)]
-    id: kehu_kernel::AnyId,
+    id: AnyId,
+}
+
+/// What sources said of the restored records after the merge went to the survivor: their records are not known by it, so
+/// that the source tells it again.
+pub(super) fn forget_what_was_said(tx: &mut Tx<'_>, merge: &MergeRow) -> Result<()> {
+    let moved: Vec<AnyId> = merge_rows::table
+        .filter(merge_rows::merge_id.eq(merge.id))
+        .filter(merge_rows::table_name.eq("source_records"))
+        .select(merge_rows::row_id)
+        .load(&mut tx.db)?;
+    for chunk in moved.chunks(1_000) {
+        let since = source_records::table
+            .filter(source_records::id.eq_any(chunk.to_vec()))
+            .filter(source_records::received_at.gt(merge.executed_at));
+        diesel::update(since).set(source_records::content_hash.eq(Vec::<u8>::new())).execute(&mut tx.db)?;
+    }
+    Ok(())
+}
+
+/// A legal hold that was placed while the records were one holds each of them.
+pub(super) fn keep_holding(tx: &mut Tx<'_>, actor: &Actor, merge: &MergeRow, members: &[CustomerId]) -> Result<()> {
+    let holds: Vec<LegalHold> = legal_holds::table
+        .filter(legal_holds::customer_id.eq(merge.survivor_id))
+        .filter(legal_holds::released_at.is_null())
+        .filter(legal_holds::placed_at.gt(merge.executed_at))
+        .order(legal_holds::id)
+        .select(LegalHold::as_select())
+        .load(&mut tx.db)?;
+    for member in members {
+        for hold in &holds {
+            let copy = LegalHold { id: LegalHoldId::new(), customer_id: *member, version: 1, ..hold.clone() };
+            diesel::insert_into(legal_holds::table).values(&copy).execute(&mut tx.db)?;
+            tx.emit(actor, NewEvent::new("legal_hold.placed", copy.id, json!({})).of_customer(*member));
+        }
+    }
+    Ok(())
 }
 
 /// The customers of a merge, as the right side of `IN`.
@@ -114,8 +160,9 @@ fn unfit(tx: &mut Tx<'_>, belonging: &Belonging, fit: &Fit, merge: &MergeRow, ke
         field: Some((*column).to_owned()),
     }));
     let back = format!(
-        "UPDATE {table} SET {column} = {from} WHERE {column} = {to}
-         AND {key} IN (SELECT m.row_id FROM merge_rows m WHERE {noted})"
+        "UPDATE {table} SET {column} = {from}{} WHERE {column} = {to}
+         AND {key} IN (SELECT m.row_id FROM merge_rows m WHERE {noted})",
+        counted(belonging)
     );
     with(back).execute(tx)?;
     Ok(())

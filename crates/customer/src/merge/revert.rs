@@ -40,12 +40,14 @@ pub fn revert(tx: &mut Tx<'_>, actor: &Actor, registry: Registry, id: MergeId, v
         .set(customers::merged_into.eq(None::<CustomerId>))
         .execute(&mut tx.db)?;
     restore::restore(tx, registry, &row, &mut kept)?;
+    restore::forget_what_was_said(tx, &row)?;
+    restore::keep_holding(tx, actor, &row, &members)?;
     pairs::restore(tx, actor, id, row.survivor_id)?;
     let survivor = present(tx, row.survivor_id)?;
-    stage::restore(tx, &survivor, &row, &mut kept)?;
+    stage::restore(tx, actor, &survivor, &row, &how.reason, &mut kept)?;
     let survivor = present(tx, row.survivor_id)?;
-    fields::restore(tx, &survivor, &row, &mut kept)?;
-    settle(tx, &ids)?;
+    fields::restore(tx, actor, &survivor, &row, &mut kept)?;
+    settle(tx, actor, &ids, row.survivor_id)?;
     diesel::update(merges::table.find(id))
         .set((
             merges::reverted_at.eq(Some(tx.now)),

@@ -57,21 +57,53 @@ pub(super) fn moving(registry: Registry) -> Vec<(&'static Belonging, Rules)> {
 pub(super) fn carry(tx: &mut Tx<'_>, registry: Registry, way: Way) -> Result<()> {
     for (belonging, rules) in moving(registry) {
         if let Some(yields) = rules.yields {
-            note(tx, way, belonging, &format!("r.{} = {{survivor}} AND ({yields})", belonging.column), way.survivor)?;
-            hand_over(tx, way, belonging, "survivor", "absorbed")?;
+            yield_up(tx, way, belonging, yields)?;
         }
         for fit in rules.fits {
             adapt(tx, way, belonging, fit)?;
         }
         let held_back = rules.held_back.map(|held| format!(" AND NOT ({held})")).unwrap_or_default();
         // What was yielded a moment ago is not to come back.
-        let fresh = "NOT EXISTS (SELECT 1 FROM merge_rows y WHERE y.merge_id = {merge} AND y.table_name = {table}
-             AND y.column_name = {column} AND y.row_id = r.{key})"
-            .replace("r.{key}", &format!("r.{}", belonging.key));
-        let moves = format!("r.{} = {{absorbed}} AND {fresh}{held_back}", belonging.column);
+        let moves = format!("r.{} = {{absorbed}} AND {}{held_back}", belonging.column, unnoted(belonging));
         note(tx, way, belonging, &moves, way.absorbed)?;
-        hand_over(tx, way, belonging, "absorbed", "survivor")?;
+        hand_over(tx, way, belonging)?;
+        keep_versions(tx, way, belonging)?;
     }
+    Ok(())
+}
+
+/// Rows that this merge has not touched yet.
+fn unnoted(belonging: &Belonging) -> String {
+    format!(
+        "NOT EXISTS (SELECT 1 FROM merge_rows y WHERE y.merge_id = {{merge}} AND y.table_name = {{table}}
+         AND y.column_name = {{column}} AND y.row_id = r.{})",
+        belonging.key
+    )
+}
+
+/// Gives rows of the survivor to the absorbed, whose like is worth more. Of a row that came with another absorbed record
+/// a moment ago it is written down already whose it was.
+fn yield_up(tx: &mut Tx<'_>, way: Way, belonging: &Belonging, yields: &str) -> Result<()> {
+    let Belonging { table, column, key, .. } = belonging;
+    let yielding = format!("r.{column} = {{survivor}} AND ({yields})");
+    note(tx, way, belonging, &format!("{yielding} AND {}", unnoted(belonging)), way.survivor)?;
+    let text =
+        format!("UPDATE {table} SET {column} = {{absorbed}} WHERE {key} IN (SELECT r.{key} FROM {table} r WHERE {yielding})");
+    way.statement(text).execute(tx)?;
+    Ok(())
+}
+
+/// What a change made by the merge itself counts for nothing when it is asked what was changed since.
+fn keep_versions(tx: &mut Tx<'_>, way: Way, belonging: &Belonging) -> Result<()> {
+    let Belonging { table, column, key, versioned, .. } = belonging;
+    if !versioned {
+        return Ok(());
+    }
+    let text = format!(
+        "UPDATE merge_rows SET row_version = (SELECT r.version FROM {table} r WHERE r.{key} = merge_rows.row_id)
+         WHERE merge_id = {{merge}} AND table_name = {{table}} AND column_name = {{column}}"
+    );
+    way.statement(text).text("table", *table).text("column", *column).execute(tx)?;
     Ok(())
 }
 
@@ -87,12 +119,12 @@ fn note(tx: &mut Tx<'_>, way: Way, belonging: &Belonging, condition: &str, owner
     Ok(())
 }
 
-/// Gives the rows that were written down to the other side.
-fn hand_over(tx: &mut Tx<'_>, way: Way, belonging: &Belonging, from: &str, to: &str) -> Result<()> {
+/// Gives the rows that were written down to the survivor.
+fn hand_over(tx: &mut Tx<'_>, way: Way, belonging: &Belonging) -> Result<()> {
     let Belonging { table, column, key, .. } = belonging;
     let text = format!(
-        "UPDATE {table} SET {column} = {{{to}}} WHERE {column} = {{{from}}} AND {key} IN (SELECT m.row_id FROM merge_rows m
-         WHERE m.merge_id = {{merge}} AND m.table_name = {{table}} AND m.column_name = {{column}} AND m.customer_id = {{{from}}})"
+        "UPDATE {table} SET {column} = {{survivor}} WHERE {column} = {{absorbed}} AND {key} IN (SELECT m.row_id FROM merge_rows m
+         WHERE m.merge_id = {{merge}} AND m.table_name = {{table}} AND m.column_name = {{column}} AND m.customer_id = {{absorbed}})"
     );
     way.statement(text).text("table", *table).text("column", *column).execute(tx)?;
     Ok(())
@@ -112,12 +144,18 @@ fn adapt(tx: &mut Tx<'_>, way: Way, belonging: &Belonging, fit: &Fit) -> Result<
     let fill = |text: String| way.statement(text).text("table", *table).text("column", *column);
     fill(text).json("before", json_of(from)?).execute(tx)?;
     let text = format!(
-        "UPDATE {table} SET {column} = {to} WHERE {column} = {from} AND {key} IN (SELECT m.row_id FROM merge_rows m
+        "UPDATE {table} SET {column} = {to}{} WHERE {column} = {from} AND {key} IN (SELECT m.row_id FROM merge_rows m
          WHERE m.merge_id = {{merge}} AND m.table_name = {{table}} AND m.column_name = {{column}}
-         AND m.customer_id = {{absorbed}})"
+         AND m.customer_id = {{absorbed}} AND m.before = {{before}})",
+        counted(belonging)
     );
-    fill(text).execute(tx)?;
+    fill(text).json("before", json_of(from)?).execute(tx)?;
     Ok(())
+}
+
+/// What a changed value adds to the change: rows that count their versions have a new one.
+pub(super) const fn counted(belonging: &Belonging) -> &'static str {
+    if belonging.versioned { ", version = version + 1" } else { "" }
 }
 
 /// The JSON of a literal of SQL.
@@ -132,10 +170,14 @@ pub(super) fn report(conn: &mut Conn, registry: Registry, merge: MergeId, surviv
     for (belonging, rules) in moving(registry) {
         let Belonging { table, column, key, .. } = *belonging;
         let fill = |text: String| Statement::new(text).id("merge", merge).text("table", table).text("column", column);
-        let counted = "SELECT CAST(COALESCE(SUM(CASE WHEN customer_id = {survivor} THEN 0 ELSE 1 END), 0) AS BIGINT) AS moved,
-             CAST(COALESCE(SUM(CASE WHEN customer_id = {survivor} THEN 1 ELSE 0 END), 0) AS BIGINT) AS yielded
-             FROM merge_rows WHERE merge_id = {merge} AND table_name = {table} AND column_name = {column}";
-        let counts: Vec<Counts> = fill(counted.to_owned()).id("survivor", survivor).query()?.load(&mut conn.db)?;
+        let counted = format!(
+            "SELECT CAST(COALESCE(SUM(CASE WHEN m.customer_id <> {{survivor}} AND r.{column} = {{survivor}} THEN 1 ELSE 0 END), 0)
+                 AS BIGINT) AS moved,
+             CAST(COALESCE(SUM(CASE WHEN m.customer_id = {{survivor}} THEN 1 ELSE 0 END), 0) AS BIGINT) AS yielded
+             FROM merge_rows m JOIN {table} r ON r.{key} = m.row_id
+             WHERE m.merge_id = {{merge}} AND m.table_name = {{table}} AND m.column_name = {{column}}"
+        );
+        let counts: Vec<Counts> = fill(counted).id("survivor", survivor).query()?.load(&mut conn.db)?;
         let (moved, yielded) = counts.first().map_or((0, 0), |counts| (counts.moved, counts.yielded));
         let mut adapted = 0;
         let mut counted = Vec::new();
@@ -148,12 +190,13 @@ pub(super) fn report(conn: &mut Conn, registry: Registry, merge: MergeId, surviv
                  WHERE merge_id = {merge} AND table_name = {table} AND column_name = {fit}";
             adapted += fill(text.to_owned()).text("fit", fit.column).count(conn)?;
         }
-        // What is still with the absorbed and was not put there by this merge.
+        // What is with the absorbed and was not the survivor's.
         let held = format!(
             "FROM {table} r JOIN merge_members m ON m.customer_id = r.{column} AND m.merge_id = {{merge}}
              WHERE NOT EXISTS (SELECT 1 FROM merge_rows y WHERE y.merge_id = {{merge}} AND y.table_name = {{table}}
-                 AND y.column_name = {{column}} AND y.row_id = r.{key})"
+                 AND y.column_name = {{column}} AND y.row_id = r.{key} AND y.customer_id = {{survivor}})"
         );
+        let fill = |text: String| fill(text).id("survivor", survivor);
         let held_back = fill(format!("SELECT COUNT(*) AS count {held}")).count(conn)?;
         let select = format!("SELECT r.{key} AS row_id, r.{column} AS customer_id {held} ORDER BY r.{key} LIMIT {NAMED}");
         let held_back_rows = load(conn, fill(select))?;

@@ -1,15 +1,22 @@
 //! Status and stage: the survivor stands where the most advanced of the records stood.
 
-use diesel::{ExpressionMethods, OptionalExtension, QueryDsl, RunQueryDsl};
+use std::collections::BTreeSet;
+
+use diesel::{ExpressionMethods, QueryDsl, RunQueryDsl};
 use kehu_kernel::{
-    Actor, AnyId, Instant, Result, Tx,
-    schema::{customer_transitions, customers},
+    Actor, Instant, Result, Tx,
+    event::NewEvent,
+    schema::{customer_transitions, customers, merges},
 };
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
-use super::record::{KeptChange, KeptKind, MergeRow};
+use super::{
+    execute::present,
+    record::{KeptChange, KeptKind, MergeRow},
+};
 use crate::{
-    CustomerRow, CustomerStatus, LifeCycleStage,
+    CustomerId, CustomerRow, CustomerStatus, LifeCycleStage,
     transition::{self, Axis},
 };
 
@@ -73,18 +80,31 @@ pub(super) fn take(
         transition::pass(tx, actor, survivor, Axis::LifeCycleStage, from.as_str(), to.as_str(), reason)?;
         diesel::update(customers::table.find(survivor.id)).set(customers::life_cycle_stage.eq(to)).execute(&mut tx.db)?;
     }
-    Ok((change.status.is_some() || change.stage.is_some()).then_some(change))
+    if change.status.is_none() && change.stage.is_none() {
+        return Ok(None);
+    }
+    announce(tx, actor, survivor.id, (status, stage));
+    Ok(Some(change))
 }
 
 /// Moves the survivor back, unless it has moved on since.
-pub(super) fn restore(tx: &mut Tx<'_>, survivor: &CustomerRow, merge: &MergeRow, kept: &mut Vec<KeptChange>) -> Result<()> {
+pub(super) fn restore(
+    tx: &mut Tx<'_>,
+    actor: &Actor,
+    survivor: &CustomerRow,
+    merge: &MergeRow,
+    reason: &str,
+    kept: &mut Vec<KeptChange>,
+) -> Result<()> {
     let Some(change) = &merge.plan.0.status else { return Ok(()) };
+    let moved = moved_since(tx, merge)?;
     let mut stays = |field: &str| {
         let (table, row_id) = ("customers".into(), survivor.id.cast());
         kept.push(KeptChange { kind: KeptKind::FieldChanged, table, row_id, field: Some(field.into()) });
     };
     if let Some((before, after)) = change.status {
-        if survivor.status == after && unpass(tx, survivor, merge, Axis::Status)? {
+        if survivor.status == after && !moved.contains(&Axis::Status) {
+            transition::pass(tx, actor, survivor, Axis::Status, after.as_str(), before.as_str(), reason)?;
             diesel::update(customers::table.find(survivor.id))
                 .set((
                     customers::status.eq(before),
@@ -97,39 +117,43 @@ pub(super) fn restore(tx: &mut Tx<'_>, survivor: &CustomerRow, merge: &MergeRow,
         }
     }
     if let Some((before, after)) = change.stage {
-        if survivor.life_cycle_stage == after && unpass(tx, survivor, merge, Axis::LifeCycleStage)? {
+        if survivor.life_cycle_stage == after && !moved.contains(&Axis::LifeCycleStage) {
+            transition::pass(tx, actor, survivor, Axis::LifeCycleStage, after.as_str(), before.as_str(), reason)?;
             diesel::update(customers::table.find(survivor.id)).set(customers::life_cycle_stage.eq(before)).execute(&mut tx.db)?;
         } else {
             stays("life_cycle_stage");
         }
     }
+    let now = present(tx, survivor.id)?;
+    if (now.status, now.life_cycle_stage) != (survivor.status, survivor.life_cycle_stage) {
+        announce(tx, actor, survivor.id, (now.status, now.life_cycle_stage));
+    }
     Ok(())
 }
 
-/// Takes the move of a merge out of the history, if it is the last one; whether it was.
-fn unpass(tx: &mut Tx<'_>, survivor: &CustomerRow, merge: &MergeRow, axis: Axis) -> Result<bool> {
-    let moves = || {
-        customer_transitions::table
-            .filter(customer_transitions::customer_id.eq(survivor.id))
-            .filter(customer_transitions::axis.eq(axis))
-            .order(customer_transitions::id.desc())
-    };
-    let last: Option<Instant> = moves().select(customer_transitions::entered_at).first(&mut tx.db).optional()?;
-    if last != Some(merge.executed_at) {
-        return Ok(false);
-    }
-    diesel::delete(
-        customer_transitions::table
-            .filter(customer_transitions::customer_id.eq(survivor.id))
-            .filter(customer_transitions::axis.eq(axis))
-            .filter(customer_transitions::id.gt(merge.id.cast::<()>())),
-    )
-    .execute(&mut tx.db)?;
-    let before: Option<AnyId> = moves().select(customer_transitions::id).first(&mut tx.db).optional()?;
-    if let Some(before) = before {
-        diesel::update(customer_transitions::table.find(before))
-            .set(customer_transitions::left_seconds.eq(None::<i64>))
-            .execute(&mut tx.db)?;
-    }
-    Ok(true)
+fn announce(tx: &mut Tx<'_>, actor: &Actor, survivor: CustomerId, (status, stage): (CustomerStatus, LifeCycleStage)) {
+    let data = json!({ "status": status, "life_cycle_stage": stage });
+    tx.emit(actor, NewEvent::new("customer.transitioned", survivor, data).of_customer(survivor));
+}
+
+/// The axes on which the survivor was moved after a merge, but for what later merges did that were taken back.
+fn moved_since(tx: &mut Tx<'_>, merge: &MergeRow) -> Result<Vec<Axis>> {
+    let undone = undone_since(tx, merge)?;
+    let moves: Vec<(Axis, Instant)> = customer_transitions::table
+        .filter(customer_transitions::customer_id.eq(merge.survivor_id))
+        .filter(customer_transitions::entered_at.gt(merge.executed_at))
+        .select((customer_transitions::axis, customer_transitions::entered_at))
+        .load(&mut tx.db)?;
+    Ok(moves.into_iter().filter(|(_, at)| !undone.contains(at)).map(|(axis, _)| axis).collect())
+}
+
+/// The moments of later merges of the same survivor that were taken back, and of their ends.
+pub(super) fn undone_since(tx: &mut Tx<'_>, merge: &MergeRow) -> Result<BTreeSet<Instant>> {
+    let later: Vec<(Instant, Option<Instant>)> = merges::table
+        .filter(merges::survivor_id.eq(merge.survivor_id))
+        .filter(merges::id.gt(merge.id))
+        .filter(merges::reverted_at.is_not_null())
+        .select((merges::executed_at, merges::reverted_at))
+        .load(&mut tx.db)?;
+    Ok(later.into_iter().flat_map(|(from, to)| [Some(from), to]).flatten().collect())
 }

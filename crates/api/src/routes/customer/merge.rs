@@ -3,14 +3,14 @@
 use actix_web::{get, post, web::Data};
 use kehu_customer::{
     Customer, CustomerId,
-    merge::{self, Merge, MergeId, MergeRequest, MergeRevert},
+    merge::{self, Merge, MergeFilter, MergeId, MergeRequest, MergeRevert, MergeSummary},
 };
-use kehu_kernel::Store;
+use kehu_kernel::{Page, PageParams, Store};
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::{
     belonging::REGISTRY,
-    extract::{Caller, IfMatch, IfMatchHeader, Json, Path},
+    extract::{Caller, IfMatch, IfMatchHeader, Json, ListQuery, Path},
     reply::{Answer, Reply},
     settings::Settings,
 };
@@ -22,7 +22,7 @@ pub fn configure(config: &mut ServiceConfig<'_>) {
 
 /// The operations of merges.
 pub fn configure_merges(config: &mut ServiceConfig<'_>) {
-    config.service(get_merge).service(revert_merge);
+    config.service(list_merges).service(get_merge).service(revert_merge);
 }
 
 /// Merge customers
@@ -46,6 +46,19 @@ async fn merge_customers(
     let days = settings.merge_revert_days;
     let made = store.write(move |tx| merge::merge(tx, &caller, REGISTRY, id.0, version.0, &body.0, days)).await?;
     Ok(Reply::versioned(made.version, made))
+}
+
+/// List merges
+///
+/// The merges all of whose records the caller reaches, the newest first: of one record by `customer_id`, those that stand or
+/// those that were taken back by `state`. `get_merge` shows the rest of each.
+#[utoipa::path(tag = "merges", params(MergeFilter, PageParams),
+    responses((status = 200, description = "A page of merges", body = Page<MergeSummary>)),
+    security(("bearer" = ["customer.merge"])))]
+#[get("")]
+async fn list_merges(caller: Caller, store: Data<Store>, query: ListQuery<MergeFilter>) -> Answer<Page<MergeSummary>> {
+    let page = store.read(move |conn| merge::list(conn, &caller, &query.filter, &query.page)).await?;
+    Ok(Reply::ok(page))
 }
 
 /// Get a merge
