@@ -49,20 +49,20 @@ both_databases!(
 
 const DAY: (i32, u32, u32) = (2024, 1, 1);
 
-fn day() -> Date {
+pub(crate) fn day() -> Date {
     Date::new(DAY.0, DAY.1, DAY.2).unwrap()
 }
 
-fn id(record: &Value) -> CustomerId {
+pub(crate) fn id(record: &Value) -> CustomerId {
     record["id"].as_str().unwrap().parse().unwrap()
 }
 
-async fn version(client: &Client<'_>, customer: &Value) -> i64 {
+pub(crate) async fn version(client: &Client<'_>, customer: &Value) -> i64 {
     client.get(&path(customer, "")).await.expect(200)["version"].as_i64().unwrap()
 }
 
 /// The body of a merge of records as they are now.
-async fn request(client: &Client<'_>, absorbed: &[&Value]) -> Value {
+pub(crate) async fn request(client: &Client<'_>, absorbed: &[&Value]) -> Value {
     let mut records = Vec::new();
     for record in absorbed {
         records.push(json!({ "customer_id": record["id"], "version": version(client, record).await }));
@@ -70,12 +70,12 @@ async fn request(client: &Client<'_>, absorbed: &[&Value]) -> Value {
     json!({ "absorbed": records, "reason": "the same person" })
 }
 
-async fn merge(client: &Client<'_>, survivor: &Value, absorbed: &[&Value]) -> Value {
+pub(crate) async fn merge(client: &Client<'_>, survivor: &Value, absorbed: &[&Value]) -> Value {
     let body = request(client, absorbed).await;
     client.command(&path(survivor, "/merge"), version(client, survivor).await, body).await.expect(200)
 }
 
-async fn revert(client: &Client<'_>, merge: &Value) -> Value {
+pub(crate) async fn revert(client: &Client<'_>, merge: &Value) -> Value {
     let path = format!("/v1/merges/{}/revert", merge["id"].as_str().unwrap());
     client.command(&path, merge["version"].as_i64().unwrap(), json!({ "reason": "two people" })).await.expect(200)
 }
@@ -87,7 +87,7 @@ struct Line {
 }
 
 /// All rows of all tables, but for the merges themselves, the audit, what tells of the past, and versions.
-fn dump(store: &Store) -> BTreeMap<String, Vec<String>> {
+pub(crate) fn dump(store: &Store) -> BTreeMap<String, Vec<String>> {
     let schema = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../crates/kernel/src/schema.rs")).unwrap();
     let mut tables: BTreeMap<String, Vec<String>> = BTreeMap::new();
     let mut table = String::new();
@@ -125,19 +125,19 @@ fn dump(store: &Store) -> BTreeMap<String, Vec<String>> {
 }
 
 #[track_caller]
-fn assert_same(before: &BTreeMap<String, Vec<String>>, after: &BTreeMap<String, Vec<String>>) {
+pub(crate) fn assert_same(before: &BTreeMap<String, Vec<String>>, after: &BTreeMap<String, Vec<String>>) {
     for (table, rows) in before {
         assert_eq!(rows, &after[table], "{table}");
     }
 }
 
-fn count(store: &Store, table: &str, column: &str, customer: CustomerId) -> i64 {
+pub(crate) fn count(store: &Store, table: &str, column: &str, customer: CustomerId) -> i64 {
     let text = format!("SELECT COUNT(*) AS count FROM {table} WHERE {column} = {{id}}");
     store.read_blocking(|conn| Statement::new(text.clone()).id("id", customer).count(conn)).unwrap()
 }
 
 /// What other crates' screens make, written as they would.
-fn write(app: &App, mut work: impl FnMut(&mut kehu_kernel::Tx<'_>) -> diesel::QueryResult<usize> + Send + 'static) {
+pub(crate) fn write(app: &App, mut work: impl FnMut(&mut kehu_kernel::Tx<'_>) -> diesel::QueryResult<usize> + Send + 'static) {
     app.store.write_blocking(move |tx| Ok(work(tx)?)).unwrap();
 }
 

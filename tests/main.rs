@@ -20,6 +20,8 @@ mod customer_identity;
 mod customer_itself;
 mod customer_match;
 mod customer_merge;
+mod customer_merge_feed;
+mod customer_merge_past;
 mod customer_privacy;
 mod customer_privacy_sight;
 mod customer_quality;

@@ -11,7 +11,7 @@ use kehu_kernel::{
     access::{ActorKind, Reach},
     event::NewEvent,
     schema::{assignments, branches, customers},
-    store::{self, Db, MultiBackend, among, sql},
+    store::{self, MultiBackend, among, sql},
 };
 use serde_json::json;
 
