@@ -333,7 +333,8 @@ async fn a_view_takes_few_queries(app: App) {
         app.store.snapshot_blocking(|conn| Ok(statements(conn, view))).unwrap()
     };
     let before = count(Perspective::Rm);
-    assert!(before <= 19, "{before} statements");
+    // One of them asks for the records that merges have made part of the customer.
+    assert!(before <= 20, "{before} statements");
     assert!(count(Perspective::Marketing) < before);
     let admin = app.role("administrator");
     for number in 0..5 {

@@ -125,6 +125,8 @@ pub fn of_customer(conn: &mut Conn, actor: &Actor, id: CustomerId, query: &Portf
 /// What a customer is linked to on a day, and what belongs to it of that.
 pub(crate) struct Held {
     customer: CustomerId,
+    /// The customer and the records that it has absorbed.
+    pub records: Vec<CustomerId>,
     day: Date,
     /// The customer's links, past and future ones, too.
     pub links_ever: Vec<LinkRow>,
@@ -135,16 +137,17 @@ pub(crate) struct Held {
 impl Held {
     /// Reads it, with the accounts themselves in the order of their ids; the caller has checked the right to see the customer.
     pub fn load(conn: &mut Conn, actor: &Actor, id: CustomerId, day: Date) -> Result<(Self, Vec<Account>)> {
-        let (links_ever, others) = link::around(conn, id, day)?;
+        let records = kehu_customer::scope::lineage(conn, id)?;
+        let (links_ever, others) = link::around(conn, id, &records, day)?;
         let mut links: BTreeMap<AccountId, Vec<LinkRow>> = BTreeMap::new();
         for link in links_ever.iter().filter(|link| link.holds_on(day)) {
             links.entry(link.account_id).or_default().push(link.clone());
         }
-        let found = account::of_customer(conn, actor, id, day)?;
+        let found = account::of_customer(conn, actor, &records, day)?;
         let shares = shares(id, &links, others);
         let parts = found.iter().filter_map(|(row, _)| Some((row.id, part(row, shares.get(&row.id)?)?))).collect();
         let accounts = found.into_iter().map(|(_, account)| account).collect();
-        Ok((Self { customer: id, day, links_ever, links, parts }, accounts))
+        Ok((Self { customer: id, records, day, links_ever, links, parts }, accounts))
     }
 
     /// An account with what the customer is to it.

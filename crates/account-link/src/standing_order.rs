@@ -181,12 +181,11 @@ pub fn list(conn: &mut Conn, actor: &Actor, filter: &StandingOrderFilter, params
 /// are those accounts; the caller has checked the right.
 pub(crate) fn of_customer(
     conn: &mut Conn,
-    id: CustomerId,
+    ids: &[CustomerId],
     day: Date,
     accounts: &[Account],
     shown: i64,
 ) -> Result<(Vec<StandingOrder>, i64)> {
-    let ids = kehu_customer::scope::lineage(conn, id)?;
     let all = || standing_orders::table.filter(standing_orders::account_id.eq_any(held_by!(ids, day)));
     let rows: Vec<StandingOrderRow> =
         all().order(standing_orders::id.desc()).limit(shown + 1).select(StandingOrderRow::as_select()).load(&mut conn.db)?;

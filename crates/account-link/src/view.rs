@@ -62,7 +62,7 @@ pub fn accounts(conn: &mut Conn, actor: &Actor, id: CustomerId, with_movements: 
     let today = conn.now.date();
     let (held, all) = Held::load(conn, actor, id, today)?;
     let moving = with_movements && actor.sees(FieldClass::Internal);
-    let movements = if moving { Some(movements(conn, id, &all, today)?) } else { None };
+    let movements = if moving { Some(movements(conn, &held.records, &all, today)?) } else { None };
     let (cards, rest): (Vec<Account>, Vec<Account>) =
         all.into_iter().partition(|account| account.category == ProductCategory::Card);
     let (loans, rest): (Vec<Account>, Vec<Account>) =
@@ -86,15 +86,15 @@ fn alert(account: &Account) -> Option<CustomerAlert> {
     fails.then(|| CustomerAlert::new(AlertKind::LoanOverdue, None).about(about))
 }
 
-fn movements(conn: &mut Conn, id: CustomerId, accounts: &[Account], today: Date) -> Result<Movements> {
+fn movements(conn: &mut Conn, records: &[CustomerId], accounts: &[Account], today: Date) -> Result<Movements> {
     if accounts.is_empty() {
         return Ok(Movements::default());
     }
     let shown = count(SHOWN);
-    let (standing_orders, standing_order_count) = standing_order::of_customer(conn, id, today, accounts, shown)?;
+    let (standing_orders, standing_order_count) = standing_order::of_customer(conn, records, today, accounts, shown)?;
     // A corporate customer with thousands of accounts gets the transactions of the first thousand here.
     let ids: Vec<AccountId> = accounts.iter().map(|account| account.id).take(1_000).collect();
     let latest = transaction::latest(conn, &ids, shown + 1)?;
-    let (transactions, transaction_count) = counted(latest, shown, || transaction::count_of_customer(conn, id, today))?;
+    let (transactions, transaction_count) = counted(latest, shown, || transaction::count_of_customer(conn, records, today))?;
     Ok(Movements { standing_orders, standing_order_count, transactions, transaction_count })
 }

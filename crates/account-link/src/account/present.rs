@@ -46,8 +46,7 @@ type Joined = (
 
 /// The accounts to which a customer is linked on a day, in the order of their ids, complete: with names and facts, by one
 /// statement that is the same for all customers. The caller has checked the right to see them.
-pub(crate) fn of_customer(conn: &mut Conn, actor: &Actor, id: CustomerId, day: Date) -> Result<Vec<(AccountRow, Account)>> {
-    let ids = kehu_customer::scope::lineage(conn, id)?;
+pub(crate) fn of_customer(conn: &mut Conn, actor: &Actor, ids: &[CustomerId], day: Date) -> Result<Vec<(AccountRow, Account)>> {
     let rows: Vec<Joined> = accounts::table
         .inner_join(products::table.on(accounts::product_id.eq(products::id)))
         .left_join(branches::table.on(accounts::branch_id.eq(branches::id.nullable())))

@@ -178,19 +178,18 @@ pub fn holders(conn: &mut Conn, actor: &Actor, id: AccountId, as_of: &AsOf, para
 
 /// All links of a customer, past and future ones and those that stayed with absorbed records, too, and those by which
 /// others own the same accounts on a day; each in the order of accounts and links, and as that of the customer who lives.
-/// The caller has checked the right to see them.
-pub(crate) fn around(conn: &mut Conn, id: CustomerId, day: Date) -> Result<(Vec<LinkRow>, Vec<LinkRow>)> {
+/// `ids` are the customer's lineage; the caller has checked the right to see them.
+pub(crate) fn around(conn: &mut Conn, id: CustomerId, ids: &[CustomerId], day: Date) -> Result<(Vec<LinkRow>, Vec<LinkRow>)> {
     let own_links = crate::own_links::own_links;
-    let ids = kehu_customer::scope::lineage(conn, id)?;
     let own = own_links
-        .filter(own_links.field(account_links::customer_id).eq_any(ids.clone()))
+        .filter(own_links.field(account_links::customer_id).eq_any(ids.to_vec()))
         .select(own_links.field(account_links::account_id));
     let owning = account_links::role.eq(LinkRole::Owner).or(account_links::role.eq(LinkRole::JointOwner));
     let lasts = account_links::valid_to.is_null().or(account_links::valid_to.assume_not_null().gt(day));
     let owned = owning.and(account_links::valid_from.le(day)).and(lasts);
     let rows: Vec<LinkRow> = account_links::table
         .filter(account_links::account_id.eq_any(own))
-        .filter(account_links::customer_id.eq_any(ids.clone()).or(owned))
+        .filter(account_links::customer_id.eq_any(ids.to_vec()).or(owned))
         .order((account_links::account_id, account_links::id))
         .select(LinkRow::as_select())
         .load(&mut conn.db)?;

@@ -109,8 +109,7 @@ pub(crate) fn latest(conn: &mut Conn, accounts: &[AccountId], limit: i64) -> Res
 }
 
 /// How many transactions the accounts have to which a customer is linked on a day.
-pub(crate) fn count_of_customer(conn: &mut Conn, id: CustomerId, day: Date) -> Result<i64> {
-    let ids = kehu_customer::scope::lineage(conn, id)?;
+pub(crate) fn count_of_customer(conn: &mut Conn, ids: &[CustomerId], day: Date) -> Result<i64> {
     let counts: Option<i64> = account_monthly_totals::table
         .filter(account_monthly_totals::account_id.eq_any(held_by!(ids, day)))
         .select(sql::<Nullable<BigInt>>("CAST(SUM(credit_count + debit_count) AS BIGINT)"))
