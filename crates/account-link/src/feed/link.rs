@@ -98,7 +98,7 @@ impl<'a> Batch<'a> {
         // None of them becomes part of another customer before its links are written.
         scope::hold_all(tx, linked.chain(named))?;
         let meant = customers.values().copied().chain(by_source_id.values().copied());
-        let erased = refer::erased(tx, meant.chain(links.values().flatten().map(|row| row.customer_id)))?;
+        let erased = refer::erased(tx, meant.chain(links.values().flatten().map(|row| end(&living, row.customer_id))))?;
         Ok(Self { source, accounts, customers, erased, links, by_source_id, living, new: Vec::new() })
     }
 
