@@ -348,10 +348,10 @@ async fn merges_are_found_by_those_who_reach_them(app: App) {
     let far = merge(&admin, &people[2], &[&people[3]]).await;
     let (near, far) = (&near["id"], &far["id"]);
     assert_eq!(found(&admin, "").await, [far.clone(), near.clone()]);
-    assert_eq!(found(&app.role_at("local_steward", "SH"), "").await, [near.clone()]);
+    assert_eq!(found(&app.role_at("local_steward", "SH"), "").await, vec![near.clone()]);
     assert_eq!(found(&app.role_at("local_steward", "BJ"), "").await, [] as [Value; 0]);
     for place in [0, 1] {
-        assert_eq!(found(&admin, &format!("&customer_id={}", people[place]["id"].as_str().unwrap())).await, [near.clone()]);
+        assert_eq!(found(&admin, &format!("&customer_id={}", people[place]["id"].as_str().unwrap())).await, vec![near.clone()]);
     }
     app.role("teller").get("/v1/merges").await.expect(403);
     let own = sign(json!({ "sub": people[0]["id"], "roles": ["customer_self"], "customer_id": people[0]["id"] }));
@@ -364,11 +364,11 @@ async fn merges_are_found_by_those_who_reach_them(app: App) {
     let officer = app.token(sign(json!({ "sub": "E-1" })));
     let at = format!("/v1/merges/{}", near.as_str().unwrap());
     let shown = officer.get(&at).await.expect(200);
-    assert_eq!(found(&officer, "").await, [near.clone()]);
+    assert_eq!(found(&officer, "").await, vec![near.clone()]);
     revert(&admin, &shown).await;
     officer.get(&at).await.expect(404);
     assert_eq!(found(&officer, "").await, [] as [Value; 0]);
-    assert_eq!(found(&admin, "&state=reverted").await, [near.clone()]);
-    assert_eq!(found(&admin, "&state=executed").await, [far.clone()]);
+    assert_eq!(found(&admin, "&state=reverted").await, vec![near.clone()]);
+    assert_eq!(found(&admin, "&state=executed").await, vec![far.clone()]);
     assert_eq!(request(&admin, &[&people[0]]).await["absorbed"][0]["customer_id"], people[0]["id"]);
 }
