@@ -1,4 +1,4 @@
-//! Lookup and search among many customers (goal S7): how long one answer takes, in process and over HTTP, for callers who
+//! Lookup, search and matching of one among many customers (goal S7): how long one answer takes, in process and over HTTP, for callers who
 //! reach everything, one branch, or a province; beside it the least that SQL needs for such an answer.
 
 use std::{
@@ -10,6 +10,7 @@ use diesel::{QueryableByName, RunQueryDsl, sql_query, sql_types::Text};
 use kehu_customer::{
     feed::{self, CustomerRecord},
     lookup,
+    matching::{self, bank::MatchFacts},
     search::{self, CustomerSearch},
 };
 use kehu_kernel::{
@@ -226,6 +227,14 @@ fn questions(name: &str, store: &Store, server: &Server, customers: u64) {
             started.elapsed()
         };
         show(&format!("{name}: lookup by phone, reach {reach}"), (0..ASKED).map(look).collect());
+        let resemble = |n: u64| {
+            let what = json!({ "kind": "personal", "name": person(some(n)), "phones": [phone(some(n))] });
+            let what: MatchFacts = serde_json::from_value(what).unwrap();
+            let started = Instant::now();
+            store.read_blocking(|conn| matching::find(conn, actor, &what)).unwrap();
+            started.elapsed()
+        };
+        show(&format!("{name}: match of one, by name and phone, reach {reach}"), (0..ASKED).map(resemble).collect());
     }
     least(name, store, &kinds[0].1);
     let over_http: Vec<Vec<u8>> = kinds[0].1.iter().map(|q| caller::post("/v1/customers/search", &json!({ "q": q }))).collect();
