@@ -178,6 +178,7 @@ fn at(store: &Store, code: &'static str) -> Actor {
         .unwrap();
     let mut grants = Grants::default();
     grants.add(Action::CustomerRead, Depth::UnitAndBelow);
+    grants.add(Action::CustomerMatch, Depth::UnitAndBelow);
     let place = BranchPlace { id: branch.id, path: branch.path };
     Actor { kind: ActorKind::Staff, grants: Arc::new(grants), branch: Some(place), ..Actor::system() }
 }

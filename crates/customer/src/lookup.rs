@@ -13,7 +13,7 @@ use kehu_kernel::{
     Action, Actor, Conn, Error, Result,
     access::Reach,
     schema::{contact_points, customers, identities, organisation_profiles},
-    store::within,
+    store::found_in,
     text_enum,
 };
 use serde::{Deserialize, Serialize};
@@ -178,7 +178,7 @@ fn by_contact(
     let points: Vec<ContactPoint> = contact_points::table
         .filter(contact_points::kind.eq(kind))
         .filter(contact_points::normalised.eq(normalised))
-        .filter(within(contact_points::customer_id, visible))
+        .filter(found_in(contact_points::customer_id, "id", visible))
         .order((contact_points::valid_to.is_null().desc(), contact_points::id))
         .limit(READ)
         .select(ContactPoint::as_select())
@@ -211,14 +211,14 @@ fn by_identity(conn: &mut Conn, reach: &Reach, number: &str) -> Result<Vec<Trace
     let visible = || customers::table.filter(scope::visible_to(reach)).select(customers::id).into_boxed();
     let found: Vec<Identity> = identities::table
         .filter(identities::number_index.eq_any(indexes))
-        .filter(within(identities::customer_id, visible()))
+        .filter(found_in(identities::customer_id, "id", visible()))
         .order((identities::ended_at.is_null().desc(), identities::id))
         .limit(READ)
         .select(Identity::as_select())
         .load(&mut conn.db)?;
     let stated: Vec<CustomerId> = organisation_profiles::table
         .filter(organisation_profiles::unified_social_credit_code.eq_any(spellings))
-        .filter(within(organisation_profiles::customer_id, visible()))
+        .filter(found_in(organisation_profiles::customer_id, "id", visible()))
         .order(organisation_profiles::customer_id)
         .limit(READ)
         .select(organisation_profiles::customer_id)
