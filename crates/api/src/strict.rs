@@ -289,7 +289,7 @@ mod tests {
             ("/name", json!("a\0"), "name"),
             ("/free", json!("\0"), "free"),
             ("/free/a/4", json!("x\0y"), "free.a[4]"),
-            ("/free/a/0", json!({ "\0": 1 }), "free.a[0]"),
+            ("/free/a/0", json!({ "\0": 1 }), "free.a[0].?"),
             ("/kind", json!({ "named": "\0" }), "kind.named"),
             ("/kind", json!({ "full": [{ "count": 1 }] }), "kind.full"),
             ("/kind", json!({ "full": { "inner": [1] } }), "kind.full.inner"),
