@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check openapi schema bench migration doc
+.PHONY: help setup run test check openapi release schema bench migration doc
 
 CUSTOMERS ?= 1000
 LISTEN ?= 127.0.0.1:8080
@@ -34,10 +34,14 @@ check: setup ## Formatting, lints, document, dependencies, licences
 	cargo machete --skip-target-dir .
 	cargo deny --offline --config .deny.toml check bans licenses sources
 	openapi/lint
+	openapi/compare
 
 openapi: ## Writes openapi/openapi.json anew
 	cargo run -q -p kehu-api -- openapi > openapi/openapi.json.new
 	mv openapi/openapi.json.new openapi/openapi.json
+
+release: openapi ## Keeps the document as that of its version, with which later ones are compared
+	openapi/release
 
 schema: ## Writes crates/kernel/src/schema.rs anew from a migrated PostgreSQL database
 	KEHU_WRITE_SCHEMA=1 cargo test -q -p kehu-tests -- rules::schema::the_schema_file_is_current
