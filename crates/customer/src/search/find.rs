@@ -86,6 +86,7 @@ impl Search<'_> {
                 examined += candidates.len();
                 let exhausted = candidates.len() < batch;
                 last = candidates.last().cloned().or(last);
+                let candidates = scan::with_all(conn, candidates, &stage.also)?;
                 found.extend(self.sieve(conn, way, candidates)?);
                 if found.len() > wanted {
                     found.truncate(wanted);

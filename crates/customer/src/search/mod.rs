@@ -32,7 +32,7 @@ use crate::{Customer, CustomerKind, CustomerStatus, LifeCycleStage, list::Custom
 
 /// How many tokens one page examines before it ends, full or not; a page that began just before examines the last
 /// batch to its end.
-const EXAMINED: usize = 5_000;
+const EXAMINED: usize = 2_000;
 /// How many different words a search may have; each is asked for by itself.
 const WORDS: usize = 16;
 /// How many tokens may fit for the finds to be counted.

@@ -1,6 +1,6 @@
 //! Reads tokens in their order, within an actor's reach.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use diesel::{
     BoolExpressionMethods, BoxableExpression, ExpressionMethods, NullableExpressionMethods, QueryDsl, QueryableByName,
@@ -205,6 +205,23 @@ fn tokens_in<'a>(ranges: &[&Range]) -> customer_tokens::BoxedQuery<'a, MultiBack
         tokens = if place == 0 { tokens.filter(within) } else { tokens.or_filter(within) };
     }
     tokens
+}
+
+/// Those candidates that for each of the other words have a token within one of its ranges. What does not is dropped here,
+/// before anything more is read of its customer.
+pub(super) fn with_all(conn: &mut Conn, candidates: Vec<Candidate>, also: &[Vec<Range>]) -> Result<Vec<Candidate>> {
+    let mut left = candidates;
+    for ranges in also {
+        let ids: Vec<CustomerId> = left.iter().map(|candidate| candidate.id).collect();
+        let mut holders: HashSet<CustomerId> = HashSet::new();
+        for chunk in ids.chunks(CHUNK) {
+            let ranges: Vec<&Range> = ranges.iter().collect();
+            let query = tokens_in(&ranges).filter(customer_tokens::customer_id.eq_any(chunk));
+            holders.extend(query.select(customer_tokens::customer_id).load::<CustomerId>(&mut conn.db)?);
+        }
+        left.retain(|candidate| holders.contains(&candidate.id));
+    }
+    Ok(left)
 }
 
 /// Numbers are read off the customers.
