@@ -17,6 +17,7 @@ both_databases!(
     is_seen_through_customers,
     keys_need_right_and_purpose,
     relations_are_read_from_both_sides,
+    who_is_gone_is_changed_no_more,
     is_the_banks_own_record
 );
 
@@ -254,6 +255,49 @@ async fn relations_are_read_from_both_sides(app: App) {
     assert_eq!(steward.patch(&at(&clerk), 4, json!({ "note": "x" })).await.problem(409), "already_ended");
     assert_eq!(steward.command(&end, 4, json!({ "reason": "again" })).await.problem(409), "already_ended");
     steward.post(&of(&clerk), body("superior", &chief)).await.expect(201);
+}
+
+async fn who_is_gone_is_changed_no_more(app: App) {
+    let steward = app.role("data_steward");
+    let (acme, zenith) = (firm(&steward, "Acme", None).await, firm(&steward, "Zenith", None).await);
+    let past = json!({ "customer_id": zenith["id"], "valid_from": "2018-01-01", "valid_to": "2019-01-01" });
+    let human = person(&steward, "Wang", None).await;
+    let wang = contact(&steward, "Wang", json!({ "employment": past, "person_customer_id": human["id"] })).await;
+    let at = bank::at("contact-persons", &wang);
+    let job = json!({ "customer_id": acme["id"], "valid_from": "2020-01-01" });
+    let job = steward.post(&format!("{at}/employments"), job).await.expect(201);
+    let clerk = contact(&steward, "Clerk", json!({})).await;
+    let tie = json!({ "type": "superior", "related_contact_person_id": clerk["id"] });
+    steward.post(&format!("{at}/relations"), tie.clone()).await.expect(201);
+    let end = format!("{at}/end");
+    assert_eq!(steward.command(&end, 1, json!({})).await.pointers(422), ["/reason"]);
+    assert_eq!(steward.command(&end, 1, json!({ "reason": "x", "ended_on": "2999-01-01" })).await.pointers(422), ["/ended_on"]);
+    assert_eq!(steward.command(&end, 2, json!({ "reason": "x" })).await.problem(412), "precondition_failed");
+    assert_eq!(steward.get(&at).await.expect(200)["ended_on"], Value::Null);
+    let ended = steward.command(&end, 1, json!({ "reason": "retired", "ended_on": "2024-05-01" })).await.expect(200);
+    let facts = (&ended["ended_on"], &ended["end_reason"], &ended["version"]);
+    assert_eq!(facts, (&json!("2024-05-01"), &json!("retired"), &json!(2)));
+    let jobs = steward.get(&format!("{at}/employments")).await.expect(200);
+    let ends: Vec<_> = jobs["items"].as_array().unwrap().iter().map(|job| (&job["valid_to"], &job["end_reason"])).collect();
+    // What had ended before keeps its own end.
+    assert_eq!(ends, [(&json!("2019-01-01"), &Value::Null), (&json!("2024-05-01"), &json!("retired"))]);
+    let ties = steward.get(&(bank::at("contact-persons", &clerk) + "/relations")).await.expect(200);
+    assert_eq!((&ties["items"][0]["end_reason"], ties["items"][0]["ended_at"].is_string()), (&json!("retired"), true));
+    assert_eq!(steward.command(&end, 2, json!({ "reason": "again" })).await.problem(409), "already_ended");
+    assert_eq!(steward.patch(&at, 2, json!({ "name": "X" })).await.problem(409), "already_ended");
+    let anew = json!({ "customer_id": acme["id"], "valid_from": "2025-01-01" });
+    assert_eq!(steward.post(&format!("{at}/employments"), anew).await.problem(409), "already_ended");
+    let job = format!("{at}/employments/{}", job["id"].as_str().unwrap());
+    assert_eq!(steward.patch(&job, 2, json!({ "position": "X" })).await.problem(409), "already_ended");
+    assert_eq!(steward.post(&format!("{at}/relations"), tie).await.problem(409), "already_ended");
+    let back = json!({ "type": "relative", "related_contact_person_id": wang["id"] });
+    let back = steward.post(&(bank::at("contact-persons", &clerk) + "/relations"), back).await;
+    assert_eq!(back.problem(409), "already_ended");
+    for (active, found) in [("true", "Clerk"), ("false", "Wang")] {
+        assert_eq!(names(&steward.get(&format!("/v1/contact-persons?active={active}")).await.expect(200)), [found]);
+    }
+    // A record that ended by mistake is made anew.
+    contact(&steward, "Wang", json!({ "person_customer_id": human["id"] })).await;
 }
 
 async fn is_the_banks_own_record(app: App) {

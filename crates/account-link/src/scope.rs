@@ -4,8 +4,8 @@ use diesel::{BoolExpressionMethods, BoxableExpression, ExpressionMethods, Nullab
 use kehu_kernel::{
     Date,
     access::Reach,
-    schema::{account_links, accounts, branches, customers},
-    store::{MultiBackend, within},
+    schema::{account_links, accounts, branches},
+    store::{MultiBackend, Within, found_in, sql, within},
 };
 
 /// A condition on the table of accounts, for `.filter(…)`.
@@ -18,13 +18,12 @@ pub type VisibleLink = Box<dyn BoxableExpression<account_links::table, MultiBack
 /// within reach.
 #[must_use]
 pub fn visible_to(reach: &Reach, today: Date) -> Visible {
-    let customers = customers::table.filter(kehu_customer::visible_to(reach)).select(customers::id).into_boxed();
     let held = account_links::table
         .filter(active(today))
-        .filter(within(account_links::customer_id, customers))
+        .filter(kehu_customer::of_visible(account_links::customer_id, reach))
         .select(account_links::account_id)
         .into_boxed();
-    let held = within(accounts::id, held);
+    let held = if reach.is_wide() { found_in(accounts::id, "account_id", held) } else { within(accounts::id, held) };
     let home = accounts::branch_id.assume_not_null();
     match reach {
         Reach::All => Box::new(accounts::version.ge(0)),
@@ -47,9 +46,15 @@ pub fn visible_links(reach: &Reach, today: Date) -> VisibleLink {
     if *reach == Reach::All {
         return Box::new(account_links::version.ge(0));
     }
-    let customers = customers::table.filter(kehu_customer::visible_to(reach)).select(customers::id).into_boxed();
-    let accounts = accounts::table.filter(visible_to(reach, today)).select(accounts::id).into_boxed();
-    Box::new(within(account_links::customer_id, customers).or(within(account_links::account_id, accounts)))
+    let of_account = of_visible(account_links::account_id, reach, today);
+    Box::new(kehu_customer::of_visible(account_links::customer_id, reach).or(of_account))
+}
+
+/// Whether the account in a column can be seen: [`visible_to`] for the tables of what belongs to accounts.
+#[must_use]
+pub fn of_visible<C>(column: C, reach: &Reach, today: Date) -> Within<C, accounts::BoxedQuery<'static, MultiBackend, sql::Uuid>> {
+    let of = accounts::table.filter(visible_to(reach, today)).select(accounts::id).into_boxed();
+    if reach.is_wide() { found_in(column, "id", of) } else { within(column, of) }
 }
 
 /// The links that hold on a day.

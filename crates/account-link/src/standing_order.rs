@@ -10,11 +10,8 @@ use diesel::{
 };
 use kehu_customer::CustomerId;
 use kehu_kernel::{
-    Action, Actor, Conn, Currency, Date, Id, Instant, Money, PageParams, Reference, Result,
-    page::counted,
-    schema::{accounts, standing_orders},
-    store::{MultiBackend, within},
-    text_enum,
+    Action, Actor, Conn, Currency, Date, Id, Instant, Money, PageParams, Reference, Result, page::counted,
+    schema::standing_orders, store::MultiBackend, text_enum,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -146,8 +143,7 @@ pub fn list(conn: &mut Conn, actor: &Actor, filter: &StandingOrderFilter, params
     let window = params.window::<StandingOrderId>(&conn.keys, &format!("standing-orders?{filter:?}"))?;
     let today = conn.now.date();
     let matching = || {
-        let visible = accounts::table.filter(scope::visible_to(&reach, today)).select(accounts::id).into_boxed();
-        let mut condition: Condition = Box::new(within(standing_orders::account_id, visible));
+        let mut condition: Condition = Box::new(scope::of_visible(standing_orders::account_id, &reach, today));
         if let Some(account) = filter.account_id {
             condition = Box::new(condition.and(standing_orders::account_id.eq(account)));
         }

@@ -7,7 +7,7 @@ use kehu_kernel::{
     Action, Actor, BasisPoints, Conn, Date, Error, Reference, Result,
     access::Reach,
     schema::{customers, relations},
-    store::{MultiBackend, within},
+    store::MultiBackend,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -176,7 +176,6 @@ impl Edges {
         forward: bool,
         room: usize,
     ) -> Result<Vec<CustomerId>> {
-        let visible = customers::table.filter(scope::visible_to(reach)).select(customers::id).into_boxed();
         let known: Vec<CustomerId> = found.iter().map(|(id, _)| *id).collect();
         let limit = i64::try_from(room).map_err(Error::internal)? + 1;
         let (level, query) = (level.to_vec(), self.counting().limit(limit));
@@ -184,7 +183,7 @@ impl Edges {
             query
                 .filter(relations::customer_id.eq_any(level))
                 .filter(relations::related_customer_id.ne_all(known))
-                .filter(within(relations::related_customer_id, visible))
+                .filter(scope::of_visible(relations::related_customer_id, reach))
                 .order(relations::related_customer_id)
                 .select(relations::related_customer_id)
                 .distinct()
@@ -193,7 +192,7 @@ impl Edges {
             query
                 .filter(relations::related_customer_id.eq_any(level))
                 .filter(relations::customer_id.ne_all(known))
-                .filter(within(relations::customer_id, visible))
+                .filter(scope::of_visible(relations::customer_id, reach))
                 .order(relations::customer_id)
                 .select(relations::customer_id)
                 .distinct()

@@ -42,5 +42,5 @@ pub mod view;
 
 pub use belonging::BELONGINGS;
 pub use customer::{Customer, CustomerId, CustomerKind, CustomerRow, CustomerStatus, LifeCycleStage};
-pub use scope::{require, set_owner, visible_to};
+pub use scope::{of_visible, require, set_owner, visible_to};
 pub use view::CustomerAlert;

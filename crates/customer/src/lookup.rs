@@ -13,7 +13,6 @@ use kehu_kernel::{
     Action, Actor, Conn, Error, Result,
     access::Reach,
     schema::{contact_points, customers, identities, organisation_profiles},
-    store::found_in,
     text_enum,
 };
 use serde::{Deserialize, Serialize};
@@ -174,11 +173,10 @@ fn by_contact(
         Err(_) if kind == ContactPointKind::Phone && is_short_number(value) => return Ok(Vec::new()),
         Err(message) => return Err(Error::invalid(pointer, kind.as_str(), message)),
     };
-    let visible = customers::table.filter(scope::visible_to(reach)).select(customers::id).into_boxed();
     let points: Vec<ContactPoint> = contact_points::table
         .filter(contact_points::kind.eq(kind))
         .filter(contact_points::normalised.eq(normalised))
-        .filter(found_in(contact_points::customer_id, "id", visible))
+        .filter(scope::of_visible(contact_points::customer_id, reach))
         .order((contact_points::valid_to.is_null().desc(), contact_points::id))
         .limit(READ)
         .select(ContactPoint::as_select())
@@ -208,17 +206,16 @@ fn is_short_number(text: &str) -> bool {
 fn by_identity(conn: &mut Conn, reach: &Reach, number: &str) -> Result<Vec<Trace>> {
     let spellings = identity_number::candidates(number);
     let indexes: Vec<Vec<u8>> = spellings.iter().map(|number| conn.keys.blind_index(NUMBER, number)).collect();
-    let visible = || customers::table.filter(scope::visible_to(reach)).select(customers::id).into_boxed();
     let found: Vec<Identity> = identities::table
         .filter(identities::number_index.eq_any(indexes))
-        .filter(found_in(identities::customer_id, "id", visible()))
+        .filter(scope::of_visible(identities::customer_id, reach))
         .order((identities::ended_at.is_null().desc(), identities::id))
         .limit(READ)
         .select(Identity::as_select())
         .load(&mut conn.db)?;
     let stated: Vec<CustomerId> = organisation_profiles::table
         .filter(organisation_profiles::unified_social_credit_code.eq_any(spellings))
-        .filter(found_in(organisation_profiles::customer_id, "id", visible()))
+        .filter(scope::of_visible(organisation_profiles::customer_id, reach))
         .order(organisation_profiles::customer_id)
         .limit(READ)
         .select(organisation_profiles::customer_id)

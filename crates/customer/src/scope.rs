@@ -11,7 +11,7 @@ use kehu_kernel::{
     access::{ActorKind, Reach},
     event::NewEvent,
     schema::{assignments, branches, customers},
-    store::{self, MultiBackend, among, sql},
+    store::{self, MultiBackend, among, found_in, sql},
 };
 use serde_json::json;
 
@@ -20,17 +20,35 @@ use crate::{CustomerId, CustomerRow, belonging::Statement};
 /// How many ids one query names.
 const CHUNK: usize = 5_000;
 
+/// Whether the customer in a column is among some.
+pub type Belongs<C> = store::Within<C, customers::BoxedQuery<'static, MultiBackend, sql::Uuid>>;
+
 /// A condition on the table of customers, for `.filter(…)`.
 pub type Visible = Box<dyn BoxableExpression<customers::table, MultiBackend, SqlType = Bool>>;
 
 /// The customers within reach: by the branch that keeps them, by active assignment, or the one customer.
 /// Customers that were absorbed by a merge, or erased, are out of everybody's sight.
 ///
-/// For what belongs to customers:
-/// `within(x::customer_id, customers::table.filter(visible_to(&reach)).select(customers::id).into_boxed())`.
+/// For what belongs to customers there is [`of_visible`].
 #[must_use]
 pub fn visible_to(reach: &Reach) -> Visible {
     Box::new(customers::merged_into.is_null().and(customers::erased_at.is_null()).and(kept_within(reach)))
+}
+
+/// Whether the customer in a column can be seen: [`visible_to`] for the tables of what belongs to customers.
+#[must_use]
+pub fn of_visible<C>(column: C, reach: &Reach) -> Belongs<C> {
+    belongs(column, reach, visible_to(reach))
+}
+
+/// As [`of_visible`], absorbed and erased customers included.
+pub(crate) fn of_kept<C>(column: C, reach: &Reach) -> Belongs<C> {
+    belongs(column, reach, kept_within(reach))
+}
+
+fn belongs<C>(column: C, reach: &Reach, condition: Visible) -> Belongs<C> {
+    let of = customers::table.filter(condition).select(customers::id).into_boxed();
+    if reach.is_wide() { found_in(column, "id", of) } else { store::within(column, of) }
 }
 
 /// The customers within reach, absorbed and erased ones included: for what tells of them afterwards.

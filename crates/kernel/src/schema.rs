@@ -1088,6 +1088,8 @@ diesel::table! {
         created_at -> Instant,
         updated_at -> Instant,
         version -> BigInt,
+        ended_on -> Nullable<Date>,
+        end_reason -> Nullable<Text>,
     }
 }
 

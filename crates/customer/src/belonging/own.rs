@@ -24,6 +24,7 @@ const NAMELESS_PERSON: &[(&str, &str)] = &[
     ("coping_strategy", "NULL"),
     ("competitor_relations", "NULL"),
     ("care_plan", "NULL"),
+    ("end_reason", "NULL"),
 ];
 
 const ITS_OWN: OnMerge = OnMerge::Stays("It tells the history of the record that it was written for.");

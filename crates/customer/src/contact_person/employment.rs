@@ -2,7 +2,10 @@
 
 use std::collections::HashMap;
 
-use diesel::{ExpressionMethods, Insertable, QueryDsl, Queryable, RunQueryDsl, Selectable, SelectableHelper};
+use diesel::{
+    BoolExpressionMethods, ExpressionMethods, Insertable, NullableExpressionMethods, QueryDsl, Queryable, RunQueryDsl,
+    Selectable, SelectableHelper,
+};
 use kehu_kernel::{
     Action, Actor, Conn, Date, Error, Id, Instant, Page, PageParams, Reference, Result, Tx, access::Reach, event::NewEvent,
     patch, schema::employments, store::MultiBackend, text_enum,
@@ -16,11 +19,7 @@ use super::{
     person::{ContactPerson, ContactPersonId},
     sight,
 };
-use crate::{
-    CustomerId, CustomerKind,
-    relation::{visible_names, within_reach},
-    scope,
-};
+use crate::{CustomerId, CustomerKind, relation::visible_names, scope};
 
 /// Identifier of an employment.
 pub type EmploymentId = Id<Employment>;
@@ -220,7 +219,7 @@ pub fn get(conn: &mut Conn, actor: &Actor, person: ContactPersonId, id: Employme
 
 fn seen_of<'a>(person: ContactPersonId, reach: &Reach) -> employments::BoxedQuery<'a, MultiBackend> {
     let of = employments::table.filter(employments::contact_person_id.eq(person));
-    of.filter(within_reach(employments::customer_id, reach)).into_boxed()
+    of.filter(scope::of_visible(employments::customer_id, reach)).into_boxed()
 }
 
 /// Records an employment of a contact person.
@@ -320,6 +319,24 @@ pub fn end(
     save(tx, &mut row)?;
     tell(tx, actor, "employment.ended", &row);
     Ok(row.shown(&names))
+}
+
+/// Ends whatever a contact person does on a day or later; the employers and the person are locked.
+pub(super) fn end_all(tx: &mut Tx<'_>, actor: &Actor, person: ContactPersonId, on: Date, reason: &str) -> Result<()> {
+    let lasts = employments::valid_to.is_null().or(employments::valid_to.assume_not_null().gt(on));
+    let rows: Vec<Row> = employments::table
+        .filter(employments::contact_person_id.eq(person))
+        .filter(lasts)
+        .order(employments::id)
+        .select(Row::as_select())
+        .load(&mut tx.db)?;
+    for mut row in rows {
+        row.valid_to = Some(on.max(row.valid_from));
+        row.end_reason = Some(reason.to_owned());
+        save(tx, &mut row)?;
+        tell(tx, actor, "employment.ended", &row);
+    }
+    Ok(())
 }
 
 /// Refuses a second employment of the same person at the same customer in the same time.

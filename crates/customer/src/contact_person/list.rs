@@ -29,6 +29,9 @@ pub struct ContactPersonFilter {
     pub name: Option<String>,
     /// Only the person who is this customer.
     pub person_customer_id: Option<CustomerId>,
+    /// Only those whom the bank deals with, or only those whose record has ended; both unless given.
+    #[param(example = true)]
+    pub active: Option<bool>,
 }
 
 /// Filters of the contact persons of a customer.
@@ -68,7 +71,11 @@ pub fn list(conn: &mut Conn, actor: &Actor, filter: &ContactPersonFilter, params
         if let Some(customer) = filter.person_customer_id {
             query = query.filter(contact_persons::person_customer_id.eq(customer));
         }
-        query
+        match filter.active {
+            Some(true) => query.filter(contact_persons::ended_on.is_null()),
+            Some(false) => query.filter(contact_persons::ended_on.is_not_null()),
+            None => query,
+        }
     };
     let total = if window.include_total { Some(matching().count().get_result(&mut conn.db)?) } else { None };
     let mut query = matching().order(contact_persons::id).limit(window.fetch()).select(ContactPerson::as_select());

@@ -1,6 +1,7 @@
 //! Contact persons: people whom the bank knows in companies, a pool that is independent of any one company.
 
 pub mod employment;
+pub mod end;
 pub mod input;
 pub mod list;
 pub mod person;

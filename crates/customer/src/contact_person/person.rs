@@ -2,7 +2,7 @@
 
 use diesel::{ExpressionMethods, Insertable, QueryDsl, Queryable, RunQueryDsl, Selectable, SelectableHelper};
 use kehu_kernel::{
-    Action, Actor, AnyId, Conn, Error, FieldError, Id, Instant, Result, Tx,
+    Action, Actor, AnyId, Conn, Date, Error, FieldError, Id, Instant, Result, Tx,
     access::{FieldClass, Reach},
     audit::{self, Access},
     event::NewEvent,
@@ -89,7 +89,7 @@ pub(crate) const SENSITIVE: &[&str] = &[
 ];
 
 /// A person whom the bank knows in companies. Personal parts and keys are null for callers who may not see sensitive fields,
-/// media, background, experience and care plan for those who may not see internal ones.
+/// media, background, experience, care plan and the reason of an end for those who may not see internal ones.
 #[derive(Clone, Debug, Serialize, ToSchema, Queryable, Selectable, Insertable)]
 #[diesel(table_name = contact_persons, treat_none_as_default_value = false)]
 pub struct ContactPerson {
@@ -150,6 +150,11 @@ pub struct ContactPerson {
     /// How the bank looks after them: occasions, gifts, calls.
     #[schema(example = "birthday call; tea at New Year", max_length = 2000)]
     pub care_plan: Option<String>,
+    /// The first day on which the bank deals with the person no more; null while it does.
+    pub ended_on: Option<Date>,
+    /// Why that is so.
+    #[schema(example = "retired", max_length = 500)]
+    pub end_reason: Option<String>,
     /// Who made the record.
     #[schema(max_length = 128)]
     pub created_by: String,
@@ -169,7 +174,7 @@ impl ContactPerson {
             let media = [&mut shown.phone, &mut shown.email, &mut shown.wechat];
             media
                 .into_iter()
-                .chain([&mut shown.background, &mut shown.experience, &mut shown.care_plan])
+                .chain([&mut shown.background, &mut shown.experience, &mut shown.care_plan, &mut shown.end_reason])
                 .for_each(|field| *field = None);
         }
         shown
@@ -211,7 +216,7 @@ pub fn disclose(tx: &mut Tx<'_>, actor: &Actor, id: ContactPersonId) -> Result<C
     disclosed(tx, actor, row)
 }
 
-fn disclosed(tx: &mut Tx<'_>, actor: &Actor, row: ContactPerson) -> Result<ContactPerson> {
+pub(super) fn disclosed(tx: &mut Tx<'_>, actor: &Actor, row: ContactPerson) -> Result<ContactPerson> {
     let sensitive = present::shows_sensitive(actor);
     if sensitive {
         let access = Access {
@@ -259,6 +264,8 @@ pub fn create(tx: &mut Tx<'_>, actor: &Actor, new: NewContactPerson) -> Result<C
         coping_strategy: new.coping_strategy,
         competitor_relations: new.competitor_relations,
         care_plan: new.care_plan,
+        ended_on: None,
+        end_reason: None,
         created_by: actor.subject.clone(),
         created_at: tx.now,
         updated_at: tx.now,
@@ -280,7 +287,7 @@ pub fn create(tx: &mut Tx<'_>, actor: &Actor, new: NewContactPerson) -> Result<C
 ///
 /// # Errors
 /// [`Error::Forbidden`]; [`Error::NotFound`]; [`Error::Invalid`]; [`Error::PreconditionFailed`];
-/// [`Error::Conflict`] `contact_person_exists`.
+/// [`Error::Conflict`] `already_ended` or `contact_person_exists`.
 pub fn update(
     tx: &mut Tx<'_>,
     actor: &Actor,
@@ -310,7 +317,7 @@ pub fn update(
 }
 
 /// The event also belongs to the customer that is the same person.
-fn of_person(event: NewEvent, row: &ContactPerson) -> NewEvent {
+pub(super) fn of_person(event: NewEvent, row: &ContactPerson) -> NewEvent {
     match row.person_customer_id {
         Some(customer) => event.of_customer(customer),
         None => event,
@@ -338,7 +345,7 @@ fn check_ties(
         return Err(Error::invalid(POINTER, "other_kind", "Only a personal customer is a person."));
     }
     let others = contact_persons::table.filter(contact_persons::person_customer_id.eq(person)).filter(contact_persons::id.ne(id));
-    let others: i64 = others.count().get_result(&mut tx.db)?;
+    let others: i64 = others.filter(contact_persons::ended_on.is_null()).count().get_result(&mut tx.db)?;
     if others > 0 {
         return Err(Error::conflict("contact_person_exists", "This customer is another contact person already."));
     }

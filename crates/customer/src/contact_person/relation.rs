@@ -221,7 +221,7 @@ fn find(conn: &mut Conn, actor: &Actor, person: ContactPersonId, id: ContactPers
 /// Records a relation.
 ///
 /// # Errors
-/// [`Error::Forbidden`]; [`Error::NotFound`]; [`Error::Invalid`]; [`Error::Conflict`] `relation_exists`.
+/// [`Error::Forbidden`]; [`Error::NotFound`]; [`Error::Invalid`]; [`Error::Conflict`] `relation_exists` or `already_ended`.
 pub fn create(
     tx: &mut Tx<'_>,
     actor: &Actor,
@@ -235,13 +235,15 @@ pub fn create(
     for id in both {
         sight::hold(tx, id)?;
     }
-    sight::require(tx, actor, Action::CustomerWrite, person)?;
+    let own = sight::require(tx, actor, Action::CustomerWrite, person)?;
     const POINTER: &str = "/related_contact_person_id";
     if person == new.related_contact_person_id {
         return Err(Error::invalid(POINTER, "itself", "A person has no relation to themselves."));
     }
     let unknown = |_| Error::invalid(POINTER, "unknown_contact_person", "There is no such contact person within your reach.");
     let other = sight::require(tx, actor, Action::CustomerWrite, new.related_contact_person_id).map_err(unknown)?;
+    sight::check_open(&own)?;
+    sight::check_open(&other)?;
     let forward = new.relation_type.is_canonical();
     let (from, to) = if forward { (person, other.id) } else { (other.id, person) };
     let row = Row {
@@ -328,6 +330,24 @@ pub fn end(
     row.ended_at = Some(tx.now);
     row.end_reason = Some(end.reason);
     save(tx, actor, "contact_person_relation.ended", row, person)
+}
+
+/// Ends all relations of a contact person that is locked, from both directions.
+pub(super) fn end_all(tx: &mut Tx<'_>, actor: &Actor, person: ContactPersonId, reason: &str) -> Result<()> {
+    let either = contact_person_relations::contact_person_id.eq(person);
+    let either = either.or(contact_person_relations::related_contact_person_id.eq(person));
+    let rows: Vec<Row> = contact_person_relations::table
+        .filter(either)
+        .filter(contact_person_relations::ended_at.is_null())
+        .order(contact_person_relations::id)
+        .select(Row::as_select())
+        .load(&mut tx.db)?;
+    for mut row in rows {
+        row.ended_at = Some(tx.now);
+        row.end_reason = Some(reason.to_owned());
+        save(tx, actor, "contact_person_relation.ended", row, person)?;
+    }
+    Ok(())
 }
 
 fn find_open(tx: &mut Tx<'_>, actor: &Actor, person: ContactPersonId, id: ContactPersonRelationId, version: i64) -> Result<Row> {

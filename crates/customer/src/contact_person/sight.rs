@@ -7,10 +7,10 @@ use diesel::{
     sql_types::Bool,
 };
 use kehu_kernel::{
-    Action, Actor, Conn, Result, Tx,
+    Action, Actor, Conn, Error, Result, Tx,
     access::Reach,
-    schema::{branches, contact_persons, customers, employments},
-    store::{MultiBackend, within},
+    schema::{branches, contact_persons, employments},
+    store::{MultiBackend, found_in, within},
 };
 
 use super::person::{ContactPerson, ContactPersonId};
@@ -25,11 +25,15 @@ pub(super) fn visible_to(actor: &Actor, reach: &Reach) -> Visible {
     if *reach == Reach::All {
         return Box::new(contact_persons::version.ge(0));
     }
-    let seen = || customers::table.filter(scope::visible_to(reach)).select(customers::id).into_boxed();
-    let employed = employments::table.filter(within(employments::customer_id, seen())).select(employments::contact_person_id);
-    let employed = within(contact_persons::id, employed.into_boxed());
+    let employed = employments::table.filter(scope::of_visible(employments::customer_id, reach));
+    let employed = employed.select(employments::contact_person_id).into_boxed();
+    let employed = if reach.is_wide() {
+        found_in(contact_persons::id, "contact_person_id", employed)
+    } else {
+        within(contact_persons::id, employed)
+    };
     let itself = contact_persons::person_customer_id.is_not_null();
-    let itself = itself.and(within(contact_persons::person_customer_id.assume_not_null(), seen()));
+    let itself = itself.and(scope::of_visible(contact_persons::person_customer_id.assume_not_null(), reach));
     let somewhere = employments::table.filter(employments::contact_person_id.eq(contact_persons::id));
     let loose = contact_persons::person_customer_id.is_null().and(not(exists(somewhere)));
     let recorded = contact_persons::created_by.eq(actor.subject.clone());
@@ -56,11 +60,22 @@ pub(super) fn require(conn: &mut Conn, actor: &Actor, action: Action, id: Contac
     Ok(row.select(ContactPerson::as_select()).first(&mut conn.db)?)
 }
 
-/// As [`require`], with the row locked until the end of the transaction.
+/// As [`require`], with the row locked until the end of the transaction. What has ended is changed no more:
+/// [`Error::Conflict`] `already_ended`.
 pub(super) fn lock(tx: &mut Tx<'_>, actor: &Actor, action: Action, id: ContactPersonId) -> Result<ContactPerson> {
     scope::allow_inside(actor, action)?;
     hold(tx, id)?;
-    require(tx, actor, action, id)
+    let row = require(tx, actor, action, id)?;
+    check_open(&row)?;
+    Ok(row)
+}
+
+/// Refuses what has ended.
+pub(super) fn check_open(row: &ContactPerson) -> Result<()> {
+    if row.ended_on.is_some() {
+        return Err(Error::conflict("already_ended", "The bank deals with this contact person no more."));
+    }
+    Ok(())
 }
 
 /// Locks a contact person's row; of one that does not exist, nothing.

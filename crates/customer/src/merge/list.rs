@@ -65,18 +65,17 @@ type Row = (MergeId, CustomerId, String, String, Instant, Instant, Option<Instan
 pub fn list(conn: &mut Conn, actor: &Actor, filter: &MergeFilter, params: &PageParams) -> Result<Page<MergeSummary>> {
     let reach = scope::allow_inside(actor, Action::CustomerMerge)?;
     let window = params.window::<MergeId>(&conn.keys, &format!("merges?{filter:?}"))?;
-    let kept = || customers::table.filter(scope::kept_within(&reach)).select(customers::id).into_boxed();
     let members = || merge_members::table.select(merge_members::merge_id);
     let matching = || {
         let mut query = merges::table.into_boxed();
         if reach != Reach::All {
-            let outside = members().filter(not(within(merge_members::customer_id, kept()))).into_boxed();
-            let whole = within(merges::survivor_id, kept()).and(not(within(merges::id, outside)));
+            let outside = members().filter(not(scope::of_kept(merge_members::customer_id, &reach))).into_boxed();
+            let whole = scope::of_kept(merges::survivor_id, &reach).and(not(within(merges::id, outside)));
             query = if let Reach::Staff(_) = reach {
                 // Who reaches the survivor of one that stands by an assignment reaches what it absorbed.
-                let some = members().filter(within(merge_members::customer_id, kept())).into_boxed();
+                let some = members().filter(scope::of_kept(merge_members::customer_id, &reach)).into_boxed();
                 let stands = merges::reverted_at.is_null();
-                query.filter(whole.or(stands.and(within(merges::survivor_id, kept()).or(within(merges::id, some)))))
+                query.filter(whole.or(stands.and(scope::of_kept(merges::survivor_id, &reach).or(within(merges::id, some)))))
             } else {
                 query.filter(whole)
             };

@@ -25,6 +25,7 @@ pub(crate) const BANKS_OWN: &[(&str, &str)] = &[
     ("coping_strategy", "How the bank plans to deal with the person."),
     ("competitor_relations", "The bank's own assessment."),
     ("care_plan", "How the bank plans to deal with the person."),
+    ("end_reason", "Why the bank deals with the person no more is its own note."),
 ];
 
 /// Whether the bank keeps the values of a field, and its changes, for itself.

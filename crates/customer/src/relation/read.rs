@@ -8,7 +8,7 @@ use kehu_kernel::{
     access::Reach,
     page::counted,
     schema::{customers, relations},
-    store::{FoundIn, MultiBackend, found_in, sql},
+    store::MultiBackend,
 };
 
 use super::{Relation, RelationFilter, RelationId, RelationRow, RelationType};
@@ -85,13 +85,8 @@ type Relations<'a> = relations::BoxedQuery<'a, MultiBackend>;
 pub(super) fn seen_from<'a>(customer: CustomerId, reach: &Reach) -> Relations<'a> {
     let forward = relations::customer_id.eq(customer);
     let backward = relations::related_customer_id.eq(customer);
-    let forward = forward.and(within_reach(relations::related_customer_id, reach));
-    relations::table.filter(forward.or(backward.and(within_reach(relations::customer_id, reach)))).into_boxed()
-}
-
-/// Whether one side of a relation is within reach.
-pub(crate) fn within_reach<C>(side: C, reach: &Reach) -> FoundIn<C, customers::BoxedQuery<'static, MultiBackend, sql::Uuid>> {
-    found_in(side, "id", customers::table.filter(scope::visible_to(reach)).select(customers::id).into_boxed())
+    let forward = forward.and(scope::of_visible(relations::related_customer_id, reach));
+    relations::table.filter(forward.or(backward.and(scope::of_visible(relations::customer_id, reach)))).into_boxed()
 }
 
 /// The relations that hold on a day.
@@ -116,7 +111,7 @@ pub(crate) fn held_by(
     Ok(holding_on(day)
         .filter(relations::customer_id.eq_any(holders.to_vec()))
         .filter(relations::relation_type.eq(kind))
-        .filter(within_reach(relations::related_customer_id, reach))
+        .filter(scope::of_visible(relations::related_customer_id, reach))
         .order(relations::id)
         .limit(i64::try_from(most).map_err(Error::internal)?)
         .select(RelationRow::as_select())

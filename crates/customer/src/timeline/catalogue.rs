@@ -114,6 +114,7 @@ pub const TOLD: &[Telling] = &[
     open("consent.withdrawn", Consent, "Consent withdrawn", &["purpose", "channel", "source"]),
     inside("contact_person.created", ContactPerson, "Contact person recorded", CustomerRead, &[]),
     inside("contact_person.updated", ContactPerson, "Contact person changed", CustomerRead, &[]),
+    inside("contact_person.ended", ContactPerson, "Contact person ended", CustomerRead, &[]),
     inside("employment.created", ContactPerson, "Contact person works here", CustomerRead, &[]),
     inside("employment.updated", ContactPerson, "Employment of a contact person changed", CustomerRead, &[]),
     inside("employment.ended", ContactPerson, "Contact person works here no more", CustomerRead, &[]),

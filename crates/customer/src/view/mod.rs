@@ -12,8 +12,7 @@ use kehu_kernel::{
     Action, Actor, Conn, Date, Error, Instant, Result,
     access::{ActorKind, Reach},
     page::counted,
-    schema::{attribute_history, contact_points, customers, identities, legal_holds, match_candidates},
-    store::within,
+    schema::{attribute_history, contact_points, identities, legal_holds, match_candidates},
     text_enum,
 };
 use serde::{Deserialize, Serialize};
@@ -246,13 +245,12 @@ fn held_since(conn: &mut Conn, id: CustomerId) -> Result<Option<Date>> {
 /// without those whose other customer is out of reach, and those that were put off.
 fn duplicates(conn: &mut Conn, reach: &Reach, id: CustomerId) -> Result<(i64, Option<Date>)> {
     let today = conn.now.date();
-    let seen = || customers::table.filter(scope::visible_to(reach)).select(customers::id).into_boxed();
     let open = || {
         let due = match_candidates::postponed_until.is_null().or(match_candidates::postponed_until.assume_not_null().le(today));
         match_candidates::table.filter(match_candidates::state.eq(MatchState::Open)).filter(due)
     };
-    let left = || open().filter(match_candidates::left_id.eq(id)).filter(within(match_candidates::right_id, seen()));
-    let right = || open().filter(match_candidates::right_id.eq(id)).filter(within(match_candidates::left_id, seen()));
+    let left = || open().filter(match_candidates::left_id.eq(id)).filter(scope::of_visible(match_candidates::right_id, reach));
+    let right = || open().filter(match_candidates::right_id.eq(id)).filter(scope::of_visible(match_candidates::left_id, reach));
     let (left, right): (Tally, Tally) = diesel::select((
         (left().count().single_value(), left().select(min(match_candidates::created_at)).single_value()),
         (right().count().single_value(), right().select(min(match_candidates::created_at)).single_value()),

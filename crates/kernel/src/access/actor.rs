@@ -189,6 +189,12 @@ pub enum Reach {
 }
 
 impl Reach {
+    /// Whether it may span much of the bank. What is within then is asked row by row, not listed.
+    #[must_use]
+    pub const fn is_wide(&self) -> bool {
+        matches!(self, Self::All | Self::Subtree(_) | Self::Branch(_))
+    }
+
     /// Whether a resource lies within, and why.
     #[must_use]
     pub fn covers(&self, resource: &Resource) -> (bool, String) {

@@ -31,7 +31,7 @@ pub use db::{Db, MultiBackend, MultiRawValue};
 pub use heads::{Heads, UpTo, heads, up_to};
 pub use listed::{Among, Listed, among, listed};
 pub use tx::Tx;
-pub use within::{FoundIn, Within, found_in, within};
+pub use within::{Within, found_in, within};
 
 use crate::{
     Error, Result,

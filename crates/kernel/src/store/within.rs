@@ -9,11 +9,13 @@ use diesel::{
 
 use super::MultiBackend;
 
-/// See [`within`].
+/// See [`within`] and [`found_in`].
 #[derive(Debug, Clone)]
 pub struct Within<C, Q> {
     column: C,
     query: Q,
+    /// What the sub-query calls its column, if it is looked into row by row.
+    key: Option<&'static str>,
 }
 
 /// `column IN (query)`. Diesel's `eq_any` wants to write the sub-query for either database by itself, which
@@ -21,7 +23,15 @@ pub struct Within<C, Q> {
 ///
 /// The sub-query is a boxed one that selects the one column to compare with.
 pub const fn within<C, Q>(column: C, query: Q) -> Within<C, Q> {
-    Within { column, query }
+    Within { column, query, key: None }
+}
+
+/// Whether the sub-query has a row whose `key` is this column's value, looked up row by row. What [`within`] means, for few
+/// rows and sub-queries that would be long: SQLite writes the result of `IN (query)` down, and PostgreSQL does below an `OR`.
+///
+/// The sub-query is a boxed one that selects the one column that is called `key`.
+pub const fn found_in<C, Q>(column: C, key: &'static str, query: Q) -> Within<C, Q> {
+    Within { column, query, key: Some(key) }
 }
 
 impl<C: Expression, Q> Expression for Within<C, Q> {
@@ -44,54 +54,17 @@ impl<C, Q> QueryId for Within<C, Q> {
 
 impl<C: QueryFragment<MultiBackend>, Q: QueryFragment<MultiBackend>> QueryFragment<MultiBackend> for Within<C, Q> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, MultiBackend>) -> QueryResult<()> {
-        self.column.walk_ast(out.reborrow())?;
-        out.push_sql(" IN (");
-        self.query.walk_ast(out.reborrow())?;
-        out.push_sql(")");
-        Ok(())
-    }
-}
-
-/// See [`found_in`].
-#[derive(Debug, Clone)]
-pub struct FoundIn<C, Q> {
-    column: C,
-    key: &'static str,
-    query: Q,
-}
-
-/// Whether the sub-query has a row whose `key` is this column's value, looked up row by row. What [`within`] means, for few
-/// rows and sub-queries that would be long: SQLite writes the result of `IN (query)` down, and PostgreSQL does below an `OR`.
-///
-/// The sub-query is a boxed one that selects the one column that is called `key`.
-pub const fn found_in<C, Q>(column: C, key: &'static str, query: Q) -> FoundIn<C, Q> {
-    FoundIn { column, key, query }
-}
-
-impl<C: Expression, Q> Expression for FoundIn<C, Q> {
-    type SqlType = Bool;
-}
-
-impl<C: AppearsOnTable<T>, Q, T> AppearsOnTable<T> for FoundIn<C, Q> {}
-
-impl<C: SelectableExpression<T>, Q, T> SelectableExpression<T> for FoundIn<C, Q> {}
-
-impl<C, Q, G> ValidGrouping<G> for FoundIn<C, Q> {
-    type IsAggregate = is_aggregate::No;
-}
-
-impl<C, Q> QueryId for FoundIn<C, Q> {
-    type QueryId = ();
-
-    const HAS_STATIC_QUERY_ID: bool = false;
-}
-
-impl<C: QueryFragment<MultiBackend>, Q: QueryFragment<MultiBackend>> QueryFragment<MultiBackend> for FoundIn<C, Q> {
-    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, MultiBackend>) -> QueryResult<()> {
+        let Some(key) = self.key else {
+            self.column.walk_ast(out.reborrow())?;
+            out.push_sql(" IN (");
+            self.query.walk_ast(out.reborrow())?;
+            out.push_sql(")");
+            return Ok(());
+        };
         out.push_sql("EXISTS (SELECT 1 FROM (");
         self.query.walk_ast(out.reborrow())?;
         out.push_sql(") AS candidates WHERE candidates.");
-        out.push_sql(self.key);
+        out.push_sql(key);
         out.push_sql(" = ");
         self.column.walk_ast(out.reborrow())?;
         out.push_sql(")");

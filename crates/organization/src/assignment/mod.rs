@@ -14,7 +14,7 @@ use kehu_kernel::{
     event::NewEvent,
     page::counted,
     schema::{assignments, customers, staff},
-    store::{MultiBackend, within},
+    store::MultiBackend,
     text_enum,
 };
 use serde::{Deserialize, Serialize};
@@ -160,8 +160,7 @@ type Visible = Box<dyn BoxableExpression<assignments::table, MultiBackend, SqlTy
 
 /// The assignments of the customers within reach.
 fn visible_to(reach: &Reach) -> Visible {
-    let customers = customers::table.filter(scope::visible_to(reach)).select(customers::id).into_boxed();
-    Box::new(within(assignments::customer_id, customers))
+    Box::new(scope::of_visible(assignments::customer_id, reach))
 }
 
 /// Assignments of customers within reach, in the order in which they were made.

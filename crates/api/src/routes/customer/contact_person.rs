@@ -7,6 +7,7 @@ use kehu_customer::{
         ContactPerson, ContactPersonId, ContactPersonRelation, ContactPersonRelationId, CustomerContactPerson, Employment,
         EmploymentId,
         employment::{self, EmploymentEnd, EmploymentPatch, NewEmployment},
+        end::{self, ContactPersonEnd},
         input::{ContactPersonPatch, NewContactPerson},
         list::{self, ContactPersonFilter, CustomerContactPersonFilter},
         person,
@@ -29,6 +30,7 @@ pub fn configure_pool(config: &mut ServiceConfig<'_>) {
         .service(create_contact_person)
         .service(get_contact_person)
         .service(update_contact_person)
+        .service(end_contact_person)
         .service(list_employments)
         .service(create_employment)
         .service(get_employment)
@@ -106,6 +108,25 @@ async fn update_contact_person(
 ) -> Answer<ContactPerson> {
     let changed = store.write(move |tx| person::update(tx, &caller, id.0, version.0, body.0.clone())).await?;
     Ok(Reply::versioned(changed.version, changed))
+}
+
+/// End a contact person
+///
+/// The bank deals with the person no more: who has died, retired, or wants to be left alone. Employments and relations end with the
+/// record, which stays to be read and is changed no more.
+#[utoipa::path(tag = "contact-persons", params(("contact_person_id" = ContactPersonId, Path, description = "Id of the contact person"), IfMatchHeader),
+    request_body = ContactPersonEnd, responses((status = 200, description = "The ended contact person", body = ContactPerson)),
+    security(("bearer" = ["customer.write"])))]
+#[post("/{contact_person_id}/end")]
+async fn end_contact_person(
+    caller: Caller,
+    store: Data<Store>,
+    id: Path<ContactPerson>,
+    version: IfMatch,
+    body: Json<ContactPersonEnd>,
+) -> Answer<ContactPerson> {
+    let ended = store.write(move |tx| end::end(tx, &caller, id.0, version.0, body.0.clone())).await?;
+    Ok(Reply::versioned(ended.version, ended))
 }
 
 /// List employments

@@ -11,7 +11,7 @@ use kehu_kernel::{
     access::Reach,
     json::Json,
     schema::{branches, customers, match_candidates},
-    store::{MultiBackend, within},
+    store::MultiBackend,
     text_enum,
 };
 use serde::{Deserialize, Serialize};
@@ -215,10 +215,9 @@ pub(super) fn one(conn: &mut Conn, pair: Pair) -> Result<MatchCandidate> {
 
 /// Pairs of which both customers are kept within the reach, the absorbed ones included: a decision stays to be seen.
 pub(super) fn reachable<'a>(reach: &Reach) -> Query<'a> {
-    let kept = || customers::table.filter(scope::kept_within(reach)).select(customers::id).into_boxed();
     match_candidates::table
-        .filter(within(match_candidates::left_id, kept()))
-        .filter(within(match_candidates::right_id, kept()))
+        .filter(scope::of_kept(match_candidates::left_id, reach))
+        .filter(scope::of_kept(match_candidates::right_id, reach))
         .into_boxed()
 }
 
