@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check openapi release schema bench migration doc
+.PHONY: help setup run test check advisories openapi release schema bench migration doc
 
 CUSTOMERS ?= 1000
 LISTEN ?= 127.0.0.1:8080
@@ -33,8 +33,13 @@ check: setup ## Formatting, lints, document, dependencies, licences
 	cargo run -q --locked -p kehu-api -- openapi | diff -q - openapi/openapi.json || { echo "run make openapi"; exit 1; }
 	cargo machete --skip-target-dir .
 	cargo deny --offline --config .deny.toml check bans licenses sources
+	@.ci/advisories
 	openapi/lint
 	openapi/compare
+
+advisories: ## Known vulnerabilities of dependencies; needs the internet, says so without it, KEHU_ADVISORIES=required to fail
+	@.ci/setup-check
+	@.ci/advisories
 
 openapi: ## Writes openapi/openapi.json anew
 	cargo run -q -p kehu-api -- openapi > openapi/openapi.json.new

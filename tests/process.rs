@@ -139,7 +139,7 @@ fn the_command_line_keeps_its_word(url: &str) {
     assert!(applied.ends_with(" migrations applied\n") && !applied.starts_with("0 "), "{applied}");
     assert_eq!(text(url, &["migrate"]), "0 migrations applied\n");
     let well = text(url, &["doctor"]);
-    assert!(!well.contains("FAULT") && well.lines().count() == 4, "{well}");
+    assert!(!well.contains("FAULT") && well.lines().filter(|line| line.starts_with("ok ")).count() == 4, "{well}");
     assert_eq!(text(url, &["audit", "verify"]), "0 events, the chain is whole\n");
 
     let old = format!("1:{}", "A".repeat(43) + "=");

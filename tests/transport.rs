@@ -25,7 +25,8 @@ both_databases!(
     a_command_beside_ids_has_its_own_methods,
     requests_are_named_and_answers_are_careful,
     the_server_tells_how_it_is,
-    the_documentation_needs_nothing_from_elsewhere
+    the_documentation_needs_nothing_from_elsewhere,
+    every_answer_is_careful
 );
 
 async fn with(settings: Settings) -> App {
@@ -64,6 +65,60 @@ async fn requests_are_named_and_answers_are_careful(app: App) {
     let method = teller.send(Method::DELETE, "/v1/branches", None).await;
     assert_eq!(method.header("allow").as_deref(), Some("GET, POST"));
     assert_eq!(method.problem(405), "method_not_allowed");
+}
+
+/// Whatever is answered, and by whichever layer.
+async fn every_answer_is_careful(app: App) {
+    let (teller, stranger) = (app.role("teller"), app.stranger());
+    let json = |text: &str| Some(("application/json", text.as_bytes().to_vec()));
+    let large = format!("{{\"phone\":\"{}\"}}", "1".repeat(3_000_000));
+    let id = "01890a5d-ac96-774b-bcce-b302099a8057";
+    let answers = [
+        (200, stranger.get("/healthz").await),
+        (200, stranger.get("/readyz").await),
+        (200, stranger.get("/metrics").await),
+        (200, stranger.get("/openapi.json").await),
+        (308, stranger.get("/docs").await),
+        (200, stranger.get("/docs/").await),
+        (404, stranger.get("/docs/nothing.js").await),
+        (404, stranger.get("/%2e%2e/etc/passwd").await),
+        (404, stranger.get("/").await),
+        (401, stranger.get("/v1/branches").await),
+        (200, teller.get("/v1/branches").await),
+        (403, teller.get("/v1/roles").await),
+        (404, teller.get(&format!("/v1/customers/{id}")).await),
+        (405, teller.send(Method::DELETE, "/v1/branches", None).await),
+        (405, stranger.send(Method::TRACE, "/v1/branches", None).await),
+        (406, teller.with("Accept", "text/html").get("/v1/branches").await),
+        (400, teller.get("/v1/branches?nothing=1").await),
+        (400, teller.send(Method::POST, "/v1/customers/lookup", json("{")).await),
+        (413, teller.send(Method::POST, "/v1/customers/lookup", json(&large)).await),
+        (415, teller.send(Method::POST, "/v1/customers/lookup", Some(("text/plain", b"x".to_vec()))).await),
+        (422, teller.send(Method::POST, "/v1/customers/lookup", json("{\"x\":1}")).await),
+        (428, teller.send(Method::PATCH, &format!("/v1/customers/{id}"), json("{}")).await),
+        (400, stranger.send(Method::POST, "/v1/oauth/token", json("{}")).await),
+    ];
+    for (status, answer) in answers {
+        let said = String::from_utf8_lossy(&answer.bytes).chars().take(200).collect::<String>();
+        assert_eq!(answer.status, status, "{said}");
+        let policy = answer.header("content-security-policy").unwrap_or_default();
+        assert!(
+            policy.starts_with("default-src 'none'") && policy.contains("frame-ancestors 'none'"),
+            "{status} {said}: {policy}"
+        );
+        for (name, value) in [
+            ("x-content-type-options", "nosniff"),
+            ("x-frame-options", "DENY"),
+            ("referrer-policy", "no-referrer"),
+            ("cross-origin-opener-policy", "same-origin"),
+            ("cross-origin-resource-policy", "same-origin"),
+        ] {
+            assert_eq!(answer.header(name).as_deref(), Some(value), "{status} {said}: {name}");
+        }
+        assert!(answer.header("x-request-id").is_some() && answer.header("cache-control").is_some(), "{status} {said}");
+        assert!(answer.header("server").is_none() && answer.header("x-powered-by").is_none());
+        assert!(answer.header("access-control-allow-origin").is_none());
+    }
 }
 
 async fn the_server_tells_how_it_is(app: App) {
@@ -170,7 +225,7 @@ async fn metrics_can_be_opened_by_a_token() {
 }
 
 /// Serves on a free port until the test ends.
-fn serve(app: &App, settings: Settings) -> SocketAddr {
+pub(crate) fn serve(app: &App, settings: Settings) -> SocketAddr {
     let listen = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let gate = kehu_api::gate::Gate::new(app.store.clone(), settings.auth()).unwrap();
     let state = server::State::new(app.store.clone(), gate, Settings { listen, ..settings }).unwrap();

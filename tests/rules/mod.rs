@@ -7,8 +7,12 @@ mod dependencies;
 mod document;
 mod hostile;
 mod location;
+mod masks;
+mod matrix;
+mod sample;
 mod schema;
 mod sealed;
+mod threats;
 
 use serde_json::Value;
 

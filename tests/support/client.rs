@@ -1,6 +1,10 @@
 //! A caller of the API.
 
+use std::{future::poll_fn, time::Duration};
+
 use actix_web::{
+    body::MessageBody,
+    dev::ServiceResponse,
     http::{
         Method, StatusCode,
         header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap},
@@ -60,6 +64,23 @@ impl<'a> Client<'a> {
 
     /// Any request, with any body.
     pub async fn send(&self, method: Method, path: &str, body: Option<(&str, Vec<u8>)>) -> Answer {
+        let response = self.call(method, path, body).await;
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        Answer { status, headers, bytes: test::read_body(response).await.to_vec() }
+    }
+
+    /// As [`Client::send`], for answers that may go on without end: what came until nothing came for a while.
+    pub async fn send_for(&self, patience: Duration, method: Method, path: &str, body: Option<(&str, Vec<u8>)>) -> Answer {
+        let response = self.call(method, path, body).await;
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let (mut stream, mut bytes) = (std::pin::pin!(response.into_body()), Vec::new());
+        while let Ok(Some(Ok(chunk))) = tokio::time::timeout(patience, poll_fn(|cx| stream.as_mut().poll_next(cx))).await {
+            bytes.extend_from_slice(&chunk);
+        }
+        Answer { status, headers, bytes }
+    }
+
+    async fn call(&self, method: Method, path: &str, body: Option<(&str, Vec<u8>)>) -> ServiceResponse {
         let mut request = TestRequest::with_uri(path).method(method);
         if let Some(token) = &self.token {
             request = request.insert_header((AUTHORIZATION, format!("Bearer {token}")));
@@ -70,9 +91,7 @@ impl<'a> Client<'a> {
         if let Some((media, bytes)) = body {
             request = request.insert_header((CONTENT_TYPE, media)).set_payload(bytes);
         }
-        let response = (self.app.call)(request.to_request()).await;
-        let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        Answer { status, headers, bytes: test::read_body(response).await.to_vec() }
+        (self.app.call)(request.to_request()).await
     }
 }
 

@@ -5,6 +5,7 @@ pub mod client;
 pub mod customers;
 pub mod filler;
 pub mod ledger;
+pub mod positions;
 pub mod postgres;
 pub mod process;
 
@@ -85,6 +86,7 @@ impl App {
             jwt_secret: Some(SECRET.into()),
             rate_limit: unlimited,
             rate_limit_strangers: unlimited,
+            login_limit: unlimited,
             ..Settings::default()
         }
     }

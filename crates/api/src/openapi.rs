@@ -350,6 +350,7 @@ fn require_token(operation: &mut Map<String, Value>) -> bool {
     }
     operation.insert("security".into(), json!([{ "bearer": [] }]));
     operation.insert("x-required-scopes".into(), Value::Array(scopes));
+    crate::rights::declare(operation);
     true
 }
 

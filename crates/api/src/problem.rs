@@ -6,7 +6,7 @@ use actix_web::{
     dev::{ServiceRequest, ServiceResponse},
     http::{
         StatusCode,
-        header::{ACCEPT_LANGUAGE, ALLOW, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE},
+        header::{ALLOW, CONTENT_LANGUAGE, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, VARY, WWW_AUTHENTICATE},
     },
     middleware::Next,
 };
@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use crate::trace;
+use crate::{language::Language, trace};
 
 /// What went wrong with a request, after RFC 9457.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
@@ -56,6 +56,9 @@ pub struct Problem {
     pub candidates: Option<Box<Value>>,
     /// The customer of which the record is part now, of the problem `customer_merged`.
     pub merged_into: Option<CustomerId>,
+    /// The language in which it is told.
+    #[serde(skip)]
+    pub language: Language,
     /// Seconds until another try makes sense.
     #[serde(skip)]
     pub retry_after: Option<u32>,
@@ -64,35 +67,35 @@ pub struct Problem {
     pub allow: Option<String>,
 }
 
-/// Code, status, English and Chinese title of every kind of problem.
-const TABLE: &[(&str, u16, &str, &str)] = &[
-    ("malformed_request", 400, "The request cannot be read", "请求无法解析"),
-    ("unauthenticated", 401, "Not authenticated", "未通过身份验证"),
-    ("forbidden", 403, "Not allowed", "没有权限"),
-    ("not_found", 404, "Not found", "未找到"),
-    ("method_not_allowed", 405, "Method not allowed", "不支持该方法"),
-    ("not_acceptable", 406, "Not acceptable", "无法提供所要求的格式"),
-    ("request_timeout", 408, "The request took too long to arrive", "请求超时"),
-    ("conflict", 409, "Conflict with the present state", "与当前状态冲突"),
-    ("gone", 410, "Gone", "已不存在"),
-    ("precondition_failed", 412, "The record was changed meanwhile", "记录已被修改"),
-    ("body_too_large", 413, "The body is too large", "请求体过大"),
-    ("unsupported_media_type", 415, "Unsupported media type", "不支持的媒体类型"),
-    ("invalid_input", 422, "The input breaks a rule", "输入不符合规则"),
-    ("precondition_required", 428, "If-Match is required", "缺少 If-Match"),
-    ("too_many_requests", 429, "Too many requests", "请求过多"),
-    ("headers_too_large", 431, "The headers are too large", "请求头过大"),
-    ("internal_error", 500, "Internal error", "内部错误"),
-    ("not_implemented", 501, "Not implemented", "未实现"),
-    ("unavailable", 503, "Unavailable for the moment", "服务暂不可用"),
+/// Code, status and title of every kind of problem.
+pub const TABLE: &[(&str, u16, &str)] = &[
+    ("malformed_request", 400, "The request cannot be read"),
+    ("unauthenticated", 401, "Not authenticated"),
+    ("forbidden", 403, "Not allowed"),
+    ("not_found", 404, "Not found"),
+    ("method_not_allowed", 405, "Method not allowed"),
+    ("not_acceptable", 406, "Not acceptable"),
+    ("request_timeout", 408, "The request took too long to arrive"),
+    ("conflict", 409, "Conflict with the present state"),
+    ("gone", 410, "Gone"),
+    ("precondition_failed", 412, "The record was changed meanwhile"),
+    ("body_too_large", 413, "The body is too large"),
+    ("unsupported_media_type", 415, "Unsupported media type"),
+    ("invalid_input", 422, "The input breaks a rule"),
+    ("precondition_required", 428, "If-Match is required"),
+    ("too_many_requests", 429, "Too many requests"),
+    ("headers_too_large", 431, "The headers are too large"),
+    ("internal_error", 500, "Internal error"),
+    ("not_implemented", 501, "Not implemented"),
+    ("unavailable", 503, "Unavailable for the moment"),
 ];
 
 impl Problem {
     /// A problem of a status, with the status's own code.
     #[must_use]
     pub fn new(status: StatusCode) -> Self {
-        let row = TABLE.iter().find(|(_, known, ..)| *known == status.as_u16());
-        let (code, title) = row.map_or(("http_error", "HTTP error"), |(code, _, title, _)| (code, title));
+        let row = TABLE.iter().find(|(_, known, _)| *known == status.as_u16());
+        let (code, title) = row.map_or(("http_error", "HTTP error"), |(code, _, title)| (code, title));
         Self {
             kind: format!("urn:kehu:problem:{code}"),
             title: title.to_owned(),
@@ -106,6 +109,7 @@ impl Problem {
             obstacles: None,
             candidates: None,
             merged_into: None,
+            language: Language::English,
             retry_after: None,
             allow: None,
         }
@@ -152,10 +156,16 @@ impl Problem {
         StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
 
-    fn localise(&mut self, chinese: bool) {
-        let row = TABLE.iter().find(|(_, status, ..)| *status == self.status);
-        if let (true, Some((.., title))) = (chinese, row) {
-            (*title).clone_into(&mut self.title);
+    /// Tells everything that is written for people in a language.
+    fn localise(&mut self, language: Language) {
+        self.language = language;
+        if language == Language::English {
+            return;
+        }
+        let texts = self.errors.iter_mut().map(|error| &mut error.message);
+        let texts = texts.chain(self.obstacles.iter_mut().flatten().map(|obstacle| &mut obstacle.message));
+        for text in texts.chain(&mut self.detail).chain([&mut self.title]) {
+            *text = language.say(text);
         }
     }
 }
@@ -210,6 +220,7 @@ impl ResponseError for Problem {
     fn error_response(&self) -> HttpResponse {
         let mut response = HttpResponse::build(self.status_code());
         response.content_type("application/problem+json");
+        response.insert_header((CONTENT_LANGUAGE, self.language.tag())).append_header((VARY, "accept-language"));
         if let Some(seconds) = self.retry_after {
             response.insert_header((RETRY_AFTER, seconds));
         }
@@ -240,14 +251,14 @@ pub async fn finish<B: MessageBody + 'static>(
 ) -> Result<ServiceResponse<EitherBody<B, BoxBody>>, actix_web::Error> {
     // No clone of the request may live while actix routes it, so that what an inner layer returns as `Err`
     // (a time-out) has lost its request; its answer is completed from these.
-    let (path, chinese) = (request.path().to_owned(), wants_chinese(request.headers()));
+    let (path, language) = (request.path().to_owned(), Language::of(&request));
     let id = trace::id_of(&request.extensions());
     match next.call(request).await {
         Ok(response) => Ok(complete(response.map_into_left_body())),
         Err(error) => Err(match error.as_error::<Problem>() {
             Some(problem) => {
                 let mut problem = Problem { instance: Some(path), request_id: id, ..problem.clone() };
-                problem.localise(chinese);
+                problem.localise(language);
                 problem.into()
             }
             None => error,
@@ -273,26 +284,14 @@ fn complete<B: MessageBody + 'static>(
     let request = response.request();
     problem.instance = Some(request.path().to_owned());
     problem.request_id = trace::id_of(&request.extensions());
-    problem.localise(wants_chinese(request.headers()));
+    problem.localise(Language::of(request));
     let mut answer = problem.error_response();
+    // What inner layers have said stays, but for what is said anew; what varies is added up.
+    let anew: Vec<_> = answer.headers().keys().filter(|name| **name != VARY).cloned().collect();
     for (name, value) in response.headers() {
-        if name != CONTENT_TYPE && !answer.headers().contains_key(name) && name != actix_web::http::header::CONTENT_LENGTH {
+        if name != CONTENT_TYPE && name != CONTENT_LENGTH && !anew.contains(name) {
             answer.headers_mut().append(name.clone(), value.clone());
         }
     }
     response.into_response(answer.map_into_right_body())
-}
-
-/// Whether Chinese is wanted more than English; ties and silence mean English.
-fn wants_chinese(headers: &HeaderMap) -> bool {
-    let Some(text) = headers.get(ACCEPT_LANGUAGE).and_then(|value: &HeaderValue| value.to_str().ok()) else { return false };
-    let weight = |prefix: &str| {
-        text.split(',')
-            .filter_map(|part| {
-                let (tag, weight) = part.split_once(";q=").unwrap_or((part, "1"));
-                tag.trim().to_ascii_lowercase().starts_with(prefix).then(|| weight.trim().parse::<f32>().unwrap_or(0.0))
-            })
-            .fold(0.0, f32::max)
-    };
-    weight("zh") > weight("en")
 }

@@ -9,6 +9,7 @@ use std::{
 };
 
 use actix_web::{
+    HttpRequest,
     body::{BoxBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
     http::{
@@ -39,7 +40,7 @@ const SWEEP: u32 = 10_000;
 type Buckets = RateLimiter<String, DashMapStateStore<String>, DefaultClock, StateInformationMiddleware>;
 
 /// The buckets of one policy.
-struct Policy {
+pub(crate) struct Policy {
     name: &'static str,
     rate: Rate,
     buckets: Option<Buckets>,
@@ -65,7 +66,7 @@ impl Limits {
     }
 
     /// The address that calls: the peer's, or what a trusted proxy says about it.
-    fn address(&self, request: &ServiceRequest) -> String {
+    pub(crate) fn address(&self, request: &HttpRequest) -> String {
         let Some(peer) = request.peer_addr().map(|peer| peer.ip()) else { return "local".into() };
         if !self.trusted_proxies.contains(&peer) {
             return peer.to_string();
@@ -78,7 +79,7 @@ impl Limits {
 }
 
 impl Policy {
-    fn new(name: &'static str, rate: Rate) -> Self {
+    pub(crate) fn new(name: &'static str, rate: Rate) -> Self {
         let quota = NonZeroU32::new(rate.requests).and_then(|burst| {
             let refill = Duration::from_secs(rate.seconds.into()) / rate.requests;
             Quota::with_period(refill).map(|quota| quota.allow_burst(burst))
@@ -88,12 +89,12 @@ impl Policy {
     }
 
     /// The answer's two fields, or after how many seconds another try makes sense.
-    fn take(&self, key: String) -> Option<Result<u32, u32>> {
+    pub(crate) fn take(&self, key: &str) -> Option<Result<u32, u32>> {
         let buckets = self.buckets.as_ref()?;
         if self.seen.fetch_add(1, Ordering::Relaxed) % SWEEP == SWEEP - 1 {
             buckets.retain_recent();
         }
-        Some(match buckets.check_key(&key) {
+        Some(match buckets.check_key(&key.to_owned()) {
             Ok(state) => Ok(state.remaining_burst_capacity()),
             Err(refused) => {
                 let wait = refused.wait_time_from(DefaultClock::default().now());
@@ -132,9 +133,9 @@ pub async fn layer<B: MessageBody + 'static>(
     let known = if request.headers().contains_key(AUTHORIZATION) { gate.admit(request.request()).await.ok() } else { None };
     let (policy, key) = match known {
         Some(actor) => (&limits.callers, actor.on_behalf_by.unwrap_or(actor.subject)),
-        None => (&limits.strangers, limits.address(&request)),
+        None => (&limits.strangers, limits.address(request.request())),
     };
-    match policy.take(key) {
+    match policy.take(&key) {
         None => Ok(next.call(request).await?.map_into_boxed_body()),
         Some(Ok(remaining)) => {
             let mut response = next.call(request).await?.map_into_boxed_body();

@@ -13,8 +13,8 @@ use kehu_kernel::{Error, Result, Store, store::Backend};
 use utoipa_actix_web::AppExt;
 
 use crate::{
-    docs, extract, gate::Gate, health, idempotency, merged, metrics, metrics::Metrics, problem, problem::Problem, rate,
-    rate::Limits, routes, settings::Settings, time_limit, tls, trace,
+    docs, extract, gate::Gate, health, idempotency, login::Logins, merged, metrics, metrics::Metrics, problem, problem::Problem,
+    rate, rate::Limits, routes, settings::Settings, time_limit, tls, trace,
 };
 
 /// How long running requests may take to end when the server is stopped, in seconds.
@@ -30,6 +30,7 @@ pub struct State {
     /// How the server is run.
     pub settings: Data<Settings>,
     limits: Data<Limits>,
+    logins: Data<Logins>,
     metrics: Data<Metrics>,
 }
 
@@ -40,7 +41,8 @@ impl State {
     /// [`Error::Invalid`] for settings that cannot be used.
     pub fn new(store: Store, gate: Gate, settings: Settings) -> Result<Self> {
         let limits = Data::new(Limits::new(&settings));
-        Ok(Self { store, gate: Data::new(gate), limits, metrics: Data::new(Metrics::new()?), settings: Data::new(settings) })
+        let (logins, metrics) = (Data::new(Logins::new(settings.login_limit)), Data::new(Metrics::new()?));
+        Ok(Self { store, gate: Data::new(gate), limits, logins, metrics, settings: Data::new(settings) })
     }
 }
 
@@ -62,6 +64,7 @@ pub fn app(
         .app_data(state.gate.clone())
         .app_data(state.settings.clone())
         .app_data(state.limits.clone())
+        .app_data(state.logins.clone())
         .app_data(state.metrics.clone())
         .configure(routes::configure)
         .into_app()
@@ -96,9 +99,14 @@ pub async fn serve(state: State) -> Result<()> {
     let scheme = if tls.is_some() { "https" } else { "http" };
     // SQLite's readers halve their rate when there are more of them; PostgreSQL commits many writers at once.
     let threads = if state.store.backend() == Backend::Sqlite { 4 } else { 8 };
+    let workers = std::thread::available_parallelism().map_or(2, std::num::NonZeroUsize::get);
     let server = HttpServer::new(move || app(&state))
+        .workers(workers)
+        // Each worker has its part; who comes then waits in the backlog of the socket.
+        .max_connections(settings.max_connections.div_ceil(workers))
         .worker_max_blocking_threads(threads)
-        .client_request_timeout(std::time::Duration::from_secs(10))
+        .client_request_timeout(settings.header_timeout)
+        .tls_handshake_timeout(settings.header_timeout)
         .shutdown_timeout(STOP);
     let server = match tls {
         Some(tls) => server.bind_rustls_0_23(settings.listen, tls),

@@ -33,6 +33,15 @@ pub struct Settings {
     /// Requests of one address without a valid token.
     #[arg(long, env = "KEHU_RATE_LIMIT_STRANGERS", default_value = "200/10")]
     pub rate_limit_strangers: Rate,
+    /// Attempts at /v1/oauth/token of one address, and at one client, where the client did not come in before.
+    #[arg(long, env = "KEHU_LOGIN_LIMIT", default_value = "30/60")]
+    pub login_limit: Rate,
+    /// Connections that are held at once; who comes later waits.
+    #[arg(long, env = "KEHU_MAX_CONNECTIONS", default_value_t = 10_000, value_parser = connections)]
+    pub max_connections: usize,
+    /// Seconds in which the head of a request, and a TLS handshake, must have arrived.
+    #[arg(long, env = "KEHU_HEADER_TIMEOUT", default_value = "10", value_parser = seconds)]
+    pub header_timeout: Duration,
     /// Seconds that a request may take.
     #[arg(long, env = "KEHU_REQUEST_TIMEOUT", default_value = "30", value_parser = seconds)]
     pub request_timeout: Duration,
@@ -62,6 +71,13 @@ pub struct Settings {
     pub trusted_proxies: Vec<IpAddr>,
 }
 
+fn connections(text: &str) -> Result<usize, String> {
+    match text.parse::<usize>() {
+        Ok(number) if number > 0 => Ok(number),
+        _ => Err("expected a number of connections".into()),
+    }
+}
+
 fn seconds(text: &str) -> Result<Duration, String> {
     match text.parse::<u64>() {
         Ok(seconds) if seconds > 0 => Ok(Duration::from_secs(seconds)),
@@ -80,6 +96,9 @@ impl Default for Settings {
             jwt_audience: "kehu".into(),
             rate_limit: Rate { requests: 2000, seconds: 10 },
             rate_limit_strangers: Rate { requests: 200, seconds: 10 },
+            login_limit: Rate { requests: 30, seconds: 60 },
+            max_connections: 10_000,
+            header_timeout: seconds(10),
             request_timeout: seconds(30),
             upload_timeout: seconds(3600),
             cors_origins: Vec::new(),

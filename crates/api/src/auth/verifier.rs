@@ -2,8 +2,10 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as BASE64};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
 use kehu_kernel::{Error, Result, crypto::Keyring, time::Clock};
+use serde::de::IgnoredAny;
 
 use super::{
     Claims, DEVELOPMENT_SECRET,
@@ -167,12 +169,19 @@ fn is_token_type(name: &str) -> bool {
     matches!(name.strip_prefix("application/").unwrap_or(&name), "jwt" | "at+jwt")
 }
 
-/// Checks the signature with the one algorithm of the key. Times and audience are checked by
-/// [`Claims::check`], by the clock of the store.
+/// Checks the signature with the one algorithm of the key. Times and audience are checked by [`Claims::check`], by the clock of
+/// the store.
 fn read(token: &str, key: &PinnedKey) -> Result<Claims, Refusal> {
     let mut rules = Validation::new(key.algorithm);
     rules.validate_exp = false;
     rules.validate_aud = false;
     rules.required_spec_claims.clear();
-    decode::<Claims>(token, &key.key, &rules).map(|read| read.claims).map_err(|_| Refusal::Invalid)
+    decode::<IgnoredAny>(token, &key.key, &rules).map_err(|_| Refusal::Invalid)?;
+    // Read from the text itself, where a claim that stands twice still does (RFC 7519, section 4).
+    let claims = token.split('.').nth(1).and_then(|part| BASE64.decode(part).ok()).ok_or(Refusal::Invalid)?;
+    // To serde a list is a struct, too.
+    if claims.trim_ascii_start().first() != Some(&b'{') {
+        return Err(Refusal::Invalid);
+    }
+    serde_json::from_slice(&claims).map_err(|_| Refusal::Invalid)
 }

@@ -3,30 +3,67 @@
 use kehu_kernel::{Error, Result, event, store::migrate};
 
 use super::{DatabaseOptions, print};
+use crate::{
+    hardening::{self, Installation},
+    settings::Settings,
+};
 
-pub(crate) fn run(database: &DatabaseOptions) -> Result<()> {
-    let mut faults = 0;
-    let mut report = |name: &str, outcome: Result<String>| -> Result<()> {
-        let (mark, text) = match outcome {
-            Ok(text) => ("ok   ", text),
-            Err(error) => {
-                faults += 1;
-                ("FAULT", error.to_string())
-            }
-        };
-        print(&format!("{mark}  {name:<11} {text}\n"))
-    };
-    report("keys", keys(database))?;
-    report("migrations", migrations(database))?;
-    report("database", read_and_write(database))?;
-    report("events", chain(database))?;
-    if faults == 0 { Ok(()) } else { Err(Error::internal(format!("{faults} faults found"))) }
+/// What is looked at: the same options as those of `kehu serve`, from the same environment.
+#[derive(clap::Args)]
+pub(crate) struct DoctorOptions {
+    /// Judge as what others reach, though the server listens on this machine only: behind a proxy.
+    #[arg(long, env = "KEHU_PRODUCTION")]
+    production: bool,
+    #[command(flatten)]
+    settings: Settings,
+}
+
+#[derive(Default)]
+struct Report {
+    faults: usize,
+}
+
+impl Report {
+    fn say(&mut self, mark: &str, name: &str, text: &str) -> Result<()> {
+        self.faults += usize::from(mark == "FAULT");
+        print(&format!("{mark:<5}  {name:<11} {text}\n"))
+    }
+
+    fn tell(&mut self, name: &str, outcome: Result<String>) -> Result<()> {
+        match outcome {
+            Ok(text) => self.say("ok", name, &text),
+            Err(error) => self.say("FAULT", name, &error.to_string()),
+        }
+    }
+}
+
+pub(crate) fn run(database: &DatabaseOptions, options: &DoctorOptions) -> Result<()> {
+    let mut report = Report::default();
+    report.tell("keys", keys(database))?;
+    settings(&mut report, database, options)?;
+    report.tell("migrations", migrations(database))?;
+    report.tell("database", read_and_write(database))?;
+    report.tell("events", chain(database))?;
+    if report.faults == 0 { Ok(()) } else { Err(Error::internal(format!("{} faults found", report.faults))) }
 }
 
 fn keys(database: &DatabaseOptions) -> Result<String> {
-    let keys = database.keys()?;
-    let warning = if keys.is_development() { "; the well-known development keys: good for trying only" } else { "" };
-    Ok(format!("key {} seals new values{warning}", keys.current()))
+    Ok(format!("key {} seals new values", database.keys()?.current()))
+}
+
+/// What is unsafe where others come in is no more than a warning for trying.
+fn settings(report: &mut Report, database: &DatabaseOptions, options: &DoctorOptions) -> Result<()> {
+    let development_keys = database.keys().is_ok_and(|keys| keys.is_development());
+    let installation = Installation { settings: &options.settings, development_keys, ..database.installation(&options.settings) };
+    let found = hardening::findings(&installation);
+    if found.is_empty() {
+        return report.say("ok", "settings", "safe for production");
+    }
+    let reached = options.production || !options.settings.listen.ip().is_loopback();
+    for finding in found {
+        report.say(if reached { "FAULT" } else { "warn" }, "settings", &format!("{}: {}", finding.code, finding.text))?;
+    }
+    Ok(())
 }
 
 fn migrations(database: &DatabaseOptions) -> Result<String> {

@@ -59,6 +59,17 @@ impl DatabaseOptions {
         }
     }
 
+    /// What is checked of the installation; whether the keys are those of development, the caller says.
+    pub(crate) fn installation<'a>(&'a self, settings: &'a crate::settings::Settings) -> crate::hardening::Installation<'a> {
+        crate::hardening::Installation {
+            settings,
+            database_url: &self.database_url,
+            read_url: self.database_read_url.as_deref(),
+            development_keys: false,
+            keys: self.data_keys.as_deref().zip(self.index_key.as_deref()),
+        }
+    }
+
     pub(crate) fn open(&self) -> Result<Store> {
         let mut options = StoreOptions::new(&self.database_url);
         options.read_url.clone_from(&self.database_read_url);
@@ -74,8 +85,8 @@ enum Command {
     Migrate(migrate::MigrateOptions),
     /// Derive anew what customers are found by, for all of them; only what differs is written.
     Reindex,
-    /// Check configuration, keys, database and migrations, and say what is wrong.
-    Doctor,
+    /// Check settings, keys, database and migrations, and say what is wrong or unsafe.
+    Doctor(Box<doctor::DoctorOptions>),
     /// The audit trail.
     #[command(subcommand)]
     Audit(audit::AuditCommand),
@@ -113,7 +124,7 @@ fn dispatch(cli: Cli) -> Result<()> {
         Command::Serve(options) => serve::run(&cli.database, &options),
         Command::Migrate(options) => migrate::run(&cli.database, &options),
         Command::Reindex => reindex::run(&cli.database),
-        Command::Doctor => doctor::run(&cli.database),
+        Command::Doctor(options) => doctor::run(&cli.database, &options),
         Command::Audit(command) => audit::run(&cli.database, &command),
         Command::Keys(command) => keys::run(&cli.database, &command),
         Command::Demo(options) => demo::run(&cli.database, &options),

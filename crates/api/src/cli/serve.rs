@@ -6,6 +6,7 @@ use super::DatabaseOptions;
 use crate::{
     events::Sequencer,
     gate::Gate,
+    hardening::{self, Installation},
     server::{self, State},
     settings::Settings,
     worker::{self, Workers},
@@ -15,6 +16,11 @@ pub(crate) fn run(database: &DatabaseOptions, settings: &Settings) -> Result<()>
     let store = database.open()?;
     if let Some(danger) = settings.danger(store.keys().is_development()) {
         return Err(Error::invalid("/listen", "development_secrets", danger));
+    }
+    let installation = Installation { development_keys: store.keys().is_development(), ..database.installation(settings) };
+    let reached = !settings.listen.ip().is_loopback();
+    for finding in hardening::findings(&installation).into_iter().filter(|_| reached) {
+        log::warn!("unsafe for production: {}: {}", finding.code, finding.text);
     }
     let sequencer = Sequencer::start(store.clone()).map_err(Error::internal)?;
     let gate = Gate::new(store.clone(), settings.auth())?;

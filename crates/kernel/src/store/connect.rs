@@ -120,7 +120,7 @@ impl Manager {
     pub(super) fn open(&self) -> Result<Conn> {
         let mut db = match self.backend {
             Backend::Sqlite => Db::Sqlite(open_sqlite(&self.url, self.role)?),
-            Backend::Postgres => Db::Postgres(PgConnection::establish(&self.url).map_err(unreachable)?),
+            Backend::Postgres => Db::Postgres(PgConnection::establish(&self.url).map_err(|error| unreachable(&self.url, &error))?),
         };
         let session = if self.role == Role::Reader { self.watched(&mut db)? } else { None };
         let keys = Arc::clone(&self.keys);
@@ -147,13 +147,22 @@ impl Manager {
 pub(super) fn open_bare(url: &str) -> Result<Db> {
     match Backend::of_url(url) {
         Some(Backend::Sqlite) => open_sqlite(url, Role::Writer).map(Db::Sqlite),
-        Some(Backend::Postgres) => PgConnection::establish(url).map(Db::Postgres).map_err(unreachable),
+        Some(Backend::Postgres) => PgConnection::establish(url).map(Db::Postgres).map_err(|error| unreachable(url, &error)),
         None => Err(Error::invalid("/database_url", "scheme", "expected sqlite:// or postgres://")),
     }
 }
 
-fn unreachable(error: diesel::ConnectionError) -> Error {
-    Error::Unavailable(error.to_string())
+fn unreachable(url: &str, error: &diesel::ConnectionError) -> Error {
+    Error::Unavailable(without_password(url, &error.to_string()))
+}
+
+/// What the database says about a URL that it cannot read may hold the password in it.
+pub(super) fn without_password(url: &str, text: &str) -> String {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let login = rest.rsplit_once('@').and_then(|(login, _)| login.split_once(':')).map(|(_, password)| password);
+    let options = rest.split_once('?').map_or("", |(_, options)| options).split('&');
+    let passwords = login.into_iter().chain(options.filter_map(|option| option.strip_prefix("password=")));
+    passwords.filter(|password| !password.is_empty()).fold(text.to_owned(), |text, password| text.replace(password, "…"))
 }
 
 /// The file of an SQLite database.
@@ -162,7 +171,7 @@ fn path_of(url: &str) -> &str {
 }
 
 fn open_sqlite(url: &str, role: Role) -> Result<SqliteConnection> {
-    let mut conn = SqliteConnection::establish(path_of(url)).map_err(unreachable)?;
+    let mut conn = SqliteConnection::establish(path_of(url)).map_err(|error| unreachable(url, &error))?;
     // FULL: an acknowledged write survives a power loss. No mmap: an I/O error would be a signal.
     conn.batch_execute(
         "PRAGMA busy_timeout = 10000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;
@@ -189,5 +198,24 @@ impl r2d2::ManageConnection for Manager {
 
     fn has_broken(&self, conn: &mut Conn) -> bool {
         conn.broken || std::thread::panicking()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_is_not_told() {
+        for (url, text) in [
+            ("postgres://kehu:p4ss@host/kehu", "user kehu: p4ss is wrong"),
+            ("postgres://kehu:p4ss%zz@host/kehu", "invalid token: p4ss%zz"),
+            ("postgres://host/kehu?user=kehu&password=p4ss", "no p4ss"),
+        ] {
+            let said = without_password(url, text);
+            assert!(said.contains('…') && !said.contains("p4ss"), "{said}");
+        }
+        assert_eq!(without_password("postgres://host/kehu", "no such host"), "no such host");
+        assert_eq!(without_password("sqlite://kehu.db", "no such file"), "no such file");
     }
 }

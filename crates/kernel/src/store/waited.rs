@@ -19,7 +19,7 @@ use diesel::{
     sql_types::Integer,
 };
 
-use super::Conn;
+use super::{Conn, connect::without_password};
 use crate::{Error, Result};
 
 thread_local! {
@@ -119,7 +119,7 @@ impl Drop for Waiting {
 }
 
 fn cancel(session: &Session) {
-    let cancelled = PgConnection::establish(&session.url).map_err(|error| error.to_string()).and_then(|mut conn| {
+    let cancelled = PgConnection::establish(&session.url).map_err(|error| without_password(&session.url, &error.to_string())).and_then(|mut conn| {
         let query = sql_query("SELECT pg_cancel_backend($1)").bind::<Integer, _>(session.pid);
         query.execute(&mut conn).map_err(|error| error.to_string())
     });

@@ -21,7 +21,9 @@ use crate::{
     auth::token,
     client::{self, Client, secret},
     gate::Gate,
+    login::Logins,
     problem::Problem,
+    rate::Limits,
 };
 
 /// How long a token of a machine client holds.
@@ -80,7 +82,8 @@ pub struct TokenError {
 /// Create a token
 ///
 /// A token for a machine client, by its own credentials (RFC 6749, section 4.4), sent by HTTP Basic or in the form.
-/// Errors have the shape of RFC 6749.
+/// Errors have the shape of RFC 6749. Who tries too often, from a place from which the client has not come in before, is told
+/// `too_many_logins`.
 #[utoipa::path(tag = "clients", operation_id = "create_token",
     request_body(content = TokenForm, content_type = "application/x-www-form-urlencoded"),
     responses((status = 200, description = "The token", body = IssuedToken),
@@ -88,18 +91,32 @@ pub struct TokenError {
         (status = 401, description = "The client or its secret is wrong", body = TokenError)),
     security(()))]
 #[post("/token")]
-async fn create_token(request: HttpRequest, body: Bytes, store: Data<Store>, gate: Data<Gate>) -> Result<HttpResponse, Problem> {
+async fn create_token(
+    request: HttpRequest,
+    body: Bytes,
+    store: Data<Store>,
+    gate: Data<Gate>,
+    limits: Data<Limits>,
+    logins: Data<Logins>,
+) -> Result<HttpResponse, Problem> {
     let asked = match Asked::read(&request, &body) {
         Ok(asked) => asked,
         Err(refusal) => return Ok(refusal.answer()),
     };
     let (id, now) = (asked.client_id.clone(), store.now());
+    let address = limits.address(&request);
+    logins.attempt(&id, &address, now).map_err(|seconds| {
+        let detail = "Too many attempts to get a token from here, or for this client.";
+        Problem::new(StatusCode::TOO_MANY_REQUESTS).code("too_many_logins").detail(detail).retry_after(seconds)
+    })?;
     let found = store.read(move |conn| client::active(conn, &id)).await?;
     let secret = asked.secret.clone();
+    let _turn = logins.hashing.acquire().await.map_err(Error::internal)?;
     let checked = tokio::task::spawn_blocking(move || if secret::is_of(found.as_ref(), &secret, now) { found } else { None });
     let Some(client) = checked.await.map_err(Error::internal)? else {
         return Ok(Refusal::client(asked.basic).answer());
     };
+    logins.succeeded(&client.client_id, &address, now);
     let Some(scope) = scope_for(&client, asked.scope.as_deref()) else {
         return Ok(Refusal::new("invalid_scope", "The client may not use all of these scopes.").answer());
     };
