@@ -78,6 +78,7 @@ const NOT_TOLD: &[&str] = &[
     "role/built_in.rs",
     "privacy/elsewhere.rs",
     "privacy/document.rs",
+    "privacy/reader.rs",
     "matching/laws.rs",
     "matching/legal_form.rs",
     "kernel/src/crypto.rs",

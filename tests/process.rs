@@ -109,6 +109,8 @@ fn what_was_acknowledged_survives_a_kill(url: &str) {
 fn a_running_request_ends_before_the_server_does(url: &str) {
     text(url, &["migrate"]);
     let mut server = Server::start(url, free_address(), &["--request-timeout", "10"]);
+    // It listens before it works, and before it hears signals.
+    assert_eq!(Caller::administrator(&base(&server)).get("/healthz").unwrap().0, 200);
     let mut stream = TcpStream::connect(server.address).unwrap();
     let body = json!({ "code": "HO", "name": "Head office", "level": "head_office" }).to_string();
     let token = crate::support::sign(json!({ "roles": ["administrator"] }));

@@ -18,7 +18,7 @@ use crate::{
     both_databases,
     support::{
         App, Client,
-        positions::{Position, World, caller},
+        positions::{Position, World, caller, given},
         sign,
     },
 };
@@ -104,6 +104,35 @@ async fn read_all(world: &World, caller: &Client<'_>, mut each: impl FnMut(&str,
     read
 }
 
+/// Every list as a file, once the document has exports: asked for, made by a job, fetched by its link.
+async fn export_all(app: &App, world: &World, caller: &Client<'_>, mut each: impl FnMut(&str, &str)) -> usize {
+    let all = operations();
+    let called = |name: &str| all.iter().find(|operation| operation.value["operationId"] == name);
+    let Some(schema) = called("create_export").and_then(body_of) else { return 0 };
+    let fields = &resolved(schema)["properties"];
+    let few = |name: &str| resolved(&fields[name])["enum"].as_array().cloned().unwrap_or_default();
+    let format = few("format").into_iter().find(|format| format == "ndjson").expect("a format to be read as text");
+    let mut read = 0;
+    for list in few("list").iter().filter_map(Value::as_str) {
+        let path = &called(list).unwrap_or_else(|| panic!("{list} is no operation")).path;
+        let concrete = world.concrete("get", path, Position::Own).unwrap();
+        let body = json!({ "list": list, "format": format, "purpose": "a test of masks", "filter": given(path, &concrete) });
+        let made = caller.post("/v1/exports", body).await;
+        if made.status != 202 {
+            continue;
+        }
+        app.run_jobs();
+        let id = made.expect(202)["id"].as_str().unwrap().to_owned();
+        let done = caller.get(&format!("/v1/exports/{id}")).await.expect(200);
+        let link = done["download_url"].as_str().unwrap_or_else(|| panic!("{list}: {done}"));
+        let file = app.stranger().get(&link[link.find("/v1/").unwrap()..]).await;
+        assert_eq!(file.status, 200, "{list}");
+        read += 1;
+        each(&format!("the export of {list}"), &String::from_utf8_lossy(&file.bytes));
+    }
+    read
+}
+
 async fn no_answer_shows_what_a_role_may_not_see(app: App) {
     use FieldClass::{Internal, Public, Secret, Sensitive};
     let world = World::new(&app).await;
@@ -120,7 +149,7 @@ async fn no_answer_shows_what_a_role_may_not_see(app: App) {
     ];
     let mut leaks = Vec::new();
     for (who, caller, hidden) in &readers {
-        let read = read_all(&world, caller, |path, text| {
+        let mut look = |path: &str, text: &str| {
             let lacks = world.planted.iter().filter(|(class, _)| hidden.contains(class));
             // Privacy exports are given to customers in the open: all that is held about them is theirs.
             let own = *who == "itself" && path.contains("/privacy-exports/{export_id}/content");
@@ -129,9 +158,16 @@ async fn no_answer_shows_what_a_role_may_not_see(app: App) {
                     .filter(|(_, value)| !own && text.contains(value))
                     .map(|(class, value)| format!("{who}: {path}: {class} {value}")),
             );
-        })
-        .await;
+        };
+        let read = read_all(&world, caller, &mut look).await;
         assert!(read > if *who == "itself" { 20 } else { 100 }, "{who} reads {read} answers only");
+        // An export is not asked for without a purpose.
+        if *who == "no purpose" {
+            continue;
+        }
+        let exported = export_all(app, &world, caller, &mut look).await;
+        let exports = operations().iter().any(|operation| operation.value["operationId"] == "create_export");
+        assert!(!exports || *who == "itself" || exported > 20, "{who} reads {exported} files only");
     }
     // The walk sees what is not hidden.
     let mut seen = 0;

@@ -133,6 +133,12 @@ impl World {
     }
 }
 
+/// The names of a path's placeholders with what `concrete` has put in their places.
+pub fn given(path: &str, concrete: &str) -> Value {
+    let names = path.split('/').zip(concrete.split('/')).filter(|(part, _)| part.starts_with('{'));
+    names.map(|(name, id)| (name.trim_matches(['{', '}']).to_owned(), json!(id))).collect()
+}
+
 /// The prefixes of a path that end at a placeholder.
 fn keys(path: &str) -> Vec<String> {
     let parts: Vec<&str> = path.split('/').collect();

@@ -9,7 +9,6 @@ use actix_web::{
     HttpMessage,
     http::header::{AcceptLanguage, Header, Preference, Quality},
 };
-use polib::message::MessageView;
 
 const CATALOGUE: &str = include_str!("../locales/zh_CN.po");
 

@@ -120,7 +120,9 @@ impl Manager {
     pub(super) fn open(&self) -> Result<Conn> {
         let mut db = match self.backend {
             Backend::Sqlite => Db::Sqlite(open_sqlite(&self.url, self.role)?),
-            Backend::Postgres => Db::Postgres(PgConnection::establish(&self.url).map_err(|error| unreachable(&self.url, &error))?),
+            Backend::Postgres => {
+                Db::Postgres(PgConnection::establish(&self.url).map_err(|error| unreachable(&self.url, &error))?)
+            }
         };
         let session = if self.role == Role::Reader { self.watched(&mut db)? } else { None };
         let keys = Arc::clone(&self.keys);

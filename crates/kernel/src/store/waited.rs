@@ -119,10 +119,12 @@ impl Drop for Waiting {
 }
 
 fn cancel(session: &Session) {
-    let cancelled = PgConnection::establish(&session.url).map_err(|error| without_password(&session.url, &error.to_string())).and_then(|mut conn| {
-        let query = sql_query("SELECT pg_cancel_backend($1)").bind::<Integer, _>(session.pid);
-        query.execute(&mut conn).map_err(|error| error.to_string())
-    });
+    let cancelled = PgConnection::establish(&session.url)
+        .map_err(|error| without_password(&session.url, &error.to_string()))
+        .and_then(|mut conn| {
+            let query = sql_query("SELECT pg_cancel_backend($1)").bind::<Integer, _>(session.pid);
+            query.execute(&mut conn).map_err(|error| error.to_string())
+        });
     if let Err(error) = cancelled {
         log::warn!("a read that nobody waits for goes on: {error}");
     }
