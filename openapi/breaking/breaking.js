@@ -43,10 +43,13 @@ function narrower(before, after, at) {
   return found;
 }
 
+/** Clients tolerate new values of enums: the contract says so. */
+const isNewValue = ({ action, path = [] }) => action === 'add' && path[path.length - 2] === 'enum';
+
 /** Everything that breaks, one line each. */
 function breaking(before, after) {
   const found = apiCompare(before, after).diffs
-    .filter((difference) => difference.type === 'breaking')
+    .filter((difference) => difference.type === 'breaking' && !isNewValue(difference))
     .map((difference) => `${difference.action} ${(difference.path ?? []).join('/')}: ${difference.description ?? ''}`);
   const now = new Map(operations(after));
   for (const [at, operation] of operations(before)) {

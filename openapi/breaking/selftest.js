@@ -65,7 +65,8 @@ const HARMLESS = {
   'a field of a request is added': (d) => { made(d).NewThing.properties.more = { type: 'string' }; },
   'a field of a request is longer': (d) => { made(d).NewThing.properties.name.maxLength = 60; },
   'a field of an answer is added': (d) => { made(d).Thing.properties.more = { type: 'string' }; },
-  'a value is added': (d) => made(d).Kind.enum.push('c'),
+  'a value of a request is added': (d) => made(d).Kind.enum.push('c'),
+  'a value of an answer is added': (d) => made(d).State.enum.push('torn'),
 };
 
 const outcome = (change) => {
