@@ -80,7 +80,16 @@ const OWNERS: &[(&str, &[&str])] = &[
     ),
     (
         "intake",
-        &["source_systems", "mappings", "imports", "import_files", "import_rows", "import_row_customers", "import_effects"],
+        &[
+            "source_systems",
+            "mappings",
+            "imports",
+            "import_files",
+            "import_rows",
+            "import_row_customers",
+            "import_effects",
+            "exports",
+        ],
     ),
     ("api", &["clients", "idempotency_keys"]),
 ];

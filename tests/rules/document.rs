@@ -30,7 +30,9 @@ fn every_operation_is_described() {
         let tags: Vec<&str> = operation.value["tags"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
         assert!(matches!(tags.as_slice(), [tag] if declared.contains(tag)), "{at} has the tags {tags:?}");
         let statuses: Vec<&String> = operation.value["responses"].as_object().unwrap().keys().collect();
-        assert_eq!(statuses.iter().filter(|status| status.starts_with('2')).count(), 1, "{at} has one success: {statuses:?}");
+        // A part of a file is the file's success, in a range.
+        let successes = statuses.iter().filter(|status| status.starts_with('2') && **status != "206").count();
+        assert_eq!(successes, 1, "{at} has one success: {statuses:?}");
         assert!(statuses.iter().any(|status| status.starts_with('4')), "{at} has no 4xx");
     }
 }

@@ -75,6 +75,8 @@ async fn rotation_reaches_every_sealed_column(app: App) {
     crate::import::one_rejected_row(&app).await;
     let officer = app.role("privacy_officer").with("X-Purpose", "request of the customer");
     officer.post(&path(&customer, "/privacy/export"), json!({})).await.expect(202);
+    let wish = json!({ "list": "list_customers", "format": "csv", "purpose": "report" });
+    admin.post("/v1/exports", wish).await.expect(202);
     app.run_jobs();
     let before: Vec<Vec<(kehu_kernel::AnyId, String)>> = kehu_api::sealed::columns()
         .into_iter()

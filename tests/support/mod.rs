@@ -65,7 +65,7 @@ pub struct App {
     pub url: String,
     call: Call,
     runner: Runner,
-    _directory: tempfile::TempDir,
+    directory: tempfile::TempDir,
 }
 
 impl App {
@@ -126,7 +126,12 @@ impl App {
                 }
             })
         });
-        Self { store, url, call, runner, _directory: directory }
+        Self { store, url, call, runner, directory }
+    }
+
+    /// Where its files lie.
+    pub fn data_dir(&self) -> PathBuf {
+        self.directory.path().join("data")
     }
 
     /// Runs all due jobs to their end, as the server's worker does beside the requests.

@@ -18,5 +18,5 @@ pub const REGISTRY: Registry = Registry {
         kehu_intake::BEYOND,
         BEYOND,
     ],
-    elsewhere: &[kehu_customer::privacy::elsewhere::scrub, kehu_intake::import::forget],
+    elsewhere: &[kehu_customer::privacy::elsewhere::scrub, kehu_intake::import::forget, kehu_intake::export::forget],
 };

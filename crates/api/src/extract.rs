@@ -124,7 +124,8 @@ fn pointer(path: &serde_path_to_error::Path) -> String {
         .collect()
 }
 
-fn escape(key: &str) -> String {
+/// A key as a part of a JSON pointer.
+pub(crate) fn escape(key: &str) -> String {
     key.replace('~', "~0").replace('/', "~1")
 }
 
@@ -171,22 +172,35 @@ impl<T: DeserializeOwned + 'static> FromRequest for Query<T> {
     }
 }
 
-/// The pairs of a query, none longer than the document allows.
 fn parse_query(request: &HttpRequest) -> Result<Vec<(String, String)>, Problem> {
     let pairs: Vec<(String, String)> =
         serde_html_form::from_str(request.query_string()).map_err(|error| Problem::malformed(error.to_string()))?;
-    let path = request.match_pattern().unwrap_or_default();
-    for (name, value) in &pairs {
+    check_lengths(&request.match_pattern().unwrap_or_default(), &pairs)?;
+    Ok(pairs)
+}
+
+/// The parameters that a query to this path would have, read as the query would be.
+///
+/// # Errors
+/// 400 for what the path does not take.
+pub(crate) fn query_of<T: DeserializeOwned>(path: &str, pairs: &[(String, String)]) -> Result<T, Problem> {
+    check_lengths(path, pairs)?;
+    typed(pairs)
+}
+
+/// Refuses parameters that are longer than the document allows.
+fn check_lengths(path: &str, pairs: &[(String, String)]) -> Result<(), Problem> {
+    for (name, value) in pairs {
         if name.contains('\0') || value.contains('\0') {
             return Err(Error::invalid(format!("?{name}"), "invalid_parameter", NUL).into());
         }
-        let limit = openapi::query_limits().get(&(path.clone(), name.clone())).copied();
+        let limit = openapi::query_limits().get(&(path.to_owned(), name.clone())).copied();
         if let Some(limit) = limit.filter(|limit| value.chars().count() > *limit) {
             let message = format!("The length may be at most {limit}.");
             return Err(Error::invalid(format!("?{name}"), "length", message).into());
         }
     }
-    Ok(pairs)
+    Ok(())
 }
 
 fn typed<T: DeserializeOwned>(pairs: &[(String, String)]) -> Result<T, Problem> {

@@ -16,6 +16,7 @@ use sha2::{Digest, Sha256};
 use crate::{
     auth::{AuthConfig, Claims, Verifier},
     caller,
+    export::Asker,
     problem::Problem,
     trace,
 };
@@ -86,6 +87,17 @@ impl Gate {
             actor.purpose = Some(purpose.to_owned());
         }
         Ok(actor)
+    }
+
+    /// Whose rights count in what goes on after this request, to be looked up anew then.
+    ///
+    /// # Errors
+    /// 401 as [`Gate::admit`].
+    pub async fn asker(&self, request: &HttpRequest) -> Result<Asker, Problem> {
+        let token = bearer(request.headers())?;
+        let person = text(request.headers(), "x-on-behalf-of", 128)?.map(ToOwned::to_owned);
+        let claims = self.verifier.verify(token).await.map_err(|refusal| Problem::unauthenticated(refusal.text()))?;
+        Ok(Asker::new(claims, person))
     }
 
     fn recall(&self, digest: &[u8; 32]) -> Result<Option<Actor>, Problem> {

@@ -8,6 +8,7 @@ pub mod client;
 pub mod demo;
 pub mod docs;
 pub mod events;
+pub mod export;
 pub mod extract;
 pub mod gate;
 pub mod hardening;

@@ -54,6 +54,7 @@ use crate::{extract::IfMatchHeader, merged::MergedRecord, problem::Problem};
         (name = "roles", description = "What may be done, how far it reaches and which fields are shown, as data."),
         (name = "source-systems", description = "Systems of the bank that hand records to Kehu."),
         (name = "mappings", description = "How files of a source system are read: declarative, versioned documents."),
+        (name = "exports", description = "Lists as files, made in the background and fetched by signed links."),
         (name = "imports", description = "Files on their way into Kehu, and what became of their rows."),
     ),
     components(schemas(Problem, MergedRecord, kehu_kernel::FieldError)),
@@ -140,6 +141,26 @@ pub fn query_limits() -> &'static HashMap<(String, String), usize> {
         parameters.filter_map(limit).collect()
     });
     &LIMITS
+}
+
+/// An operation of the document.
+#[derive(Debug)]
+pub struct Operation {
+    /// The template of its path.
+    pub path: String,
+    /// What the document says of it.
+    pub value: &'static Value,
+}
+
+/// The operation of this name.
+#[must_use]
+pub fn operation(name: &str) -> Option<Operation> {
+    let paths = document().get("paths").and_then(Value::as_object)?;
+    paths.iter().find_map(|(path, item)| {
+        let named = |value: &&Value| value.get("operationId").and_then(Value::as_str) == Some(name);
+        let value = item.as_object()?.values().find(named)?;
+        Some(Operation { path: path.clone(), value })
+    })
 }
 
 /// The operationId of a method and a route template.
@@ -385,6 +406,7 @@ const PROBLEMS: &[(&str, u16, &str, &str)] = &[
     ),
     ("BodyTooLarge", 413, "The body is larger than the server takes", "body_too_large"),
     ("UnsupportedMediaType", 415, "The body is not JSON", "unsupported_media_type"),
+    ("RangeNotSatisfiable", 416, "The file does not have the bytes that were asked for", "range_not_satisfiable"),
     ("InvalidInput", 422, "Fields break rules; `errors` points at each", "invalid_input"),
     ("PreconditionRequired", 428, "`If-Match` is missing", "precondition_required"),
     ("TooManyRequests", 429, "The caller's rate limit is used up", "too_many_requests"),

@@ -81,6 +81,7 @@ pub const TABLE: &[(&str, u16, &str)] = &[
     ("precondition_failed", 412, "The record was changed meanwhile"),
     ("body_too_large", 413, "The body is too large"),
     ("unsupported_media_type", 415, "Unsupported media type"),
+    ("range_not_satisfiable", 416, "The file has no such bytes"),
     ("invalid_input", 422, "The input breaks a rule"),
     ("precondition_required", 428, "If-Match is required"),
     ("too_many_requests", 429, "Too many requests"),

@@ -22,27 +22,33 @@ pub struct Reply<T> {
     body: T,
     version: Option<i64>,
     location: Option<String>,
+    changes: bool,
 }
 
 impl<T: Serialize> Reply<T> {
     /// A list or a report: no version of its own.
     pub const fn ok(body: T) -> Self {
-        Self { status: StatusCode::OK, body, version: None, location: None }
+        Self { status: StatusCode::OK, body, version: None, location: None, changes: false }
     }
 
     /// A single resource with its version as `ETag`.
     pub const fn versioned(version: i64, body: T) -> Self {
-        Self { status: StatusCode::OK, body, version: Some(version), location: None }
+        Self { status: StatusCode::OK, body, version: Some(version), location: None, changes: false }
+    }
+
+    /// A single resource that says something else with each read, such as a fresh link: it is never "not modified".
+    pub fn fresh(version: i64, body: T) -> Self {
+        Self { changes: true, ..Self::versioned(version, body) }
     }
 
     /// A resource that was just created, with the path where it is from now on.
     pub const fn created(location: String, version: i64, body: T) -> Self {
-        Self { status: StatusCode::CREATED, body, version: Some(version), location: Some(location) }
+        Self { status: StatusCode::CREATED, body, version: Some(version), location: Some(location), changes: false }
     }
 
     /// Work that goes on after the answer; the body says how to follow it.
     pub const fn accepted(location: String, body: T) -> Self {
-        Self { status: StatusCode::ACCEPTED, body, version: None, location: Some(location) }
+        Self { status: StatusCode::ACCEPTED, body, version: None, location: Some(location), changes: false }
     }
 }
 
@@ -62,7 +68,7 @@ impl<T: Serialize> Responder for Reply<T> {
             let same = seen
                 .split(',')
                 .any(|part| matches!(part.trim().trim_start_matches("W/"), "*") || part.trim().trim_start_matches("W/") == tag);
-            if same && self.status == StatusCode::OK && request.method().is_safe() {
+            if same && !self.changes && self.status == StatusCode::OK && request.method().is_safe() {
                 return HttpResponse::NotModified().insert_header((ETAG, tag.as_str())).finish();
             }
         }

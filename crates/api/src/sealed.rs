@@ -10,7 +10,8 @@ pub fn columns() -> Vec<SealedColumn> {
         kehu_customer::identity::SEALED,
         kehu_customer::privacy::SEALED,
         kehu_account_link::number::SEALED,
-        kehu_intake::SEALED,
+        kehu_intake::import::SEALED,
+        kehu_intake::export::SEALED,
     ]
     .concat()
 }

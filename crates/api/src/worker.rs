@@ -1,6 +1,7 @@
 //! Work beside the requests: due jobs, and sweeping out what is over.
 
 use std::{
+    path::PathBuf,
     sync::mpsc::{self, RecvTimeoutError, Sender},
     thread::JoinHandle,
     time::Duration,
@@ -10,10 +11,10 @@ use kehu_customer::{
     matching::bank::{changes, run as match_run},
     privacy,
 };
-use kehu_intake::import;
+use kehu_intake::{export, import};
 use kehu_kernel::{Error, Result, Store, job::Runner};
 
-use crate::{belonging, idempotency, settings::Settings};
+use crate::{belonging, export::SOURCE, idempotency, settings::Settings};
 
 /// How long a worker without jobs sleeps; a new job waits at most so long.
 const IDLE: Duration = Duration::from_millis(500);
@@ -27,6 +28,7 @@ const REST: Duration = Duration::from_secs(5);
 pub fn runner(settings: &Settings) -> Runner {
     Runner::default()
         .with(import::JOB_KIND, import::handler(settings.data_dir.clone()))
+        .with(export::JOB_KIND, export::handler(settings.data_dir.clone(), SOURCE))
         .with(privacy::JOB_KIND, privacy::handler(belonging::REGISTRY))
         .with(match_run::JOB_KIND, match_run::handler())
         .with(changes::JOB_KIND, changes::handler())
@@ -38,18 +40,19 @@ pub struct Workers {
 }
 
 impl Workers {
-    /// Starts a thread that runs jobs, one at a time, and one that keeps house.
+    /// Starts a thread that runs jobs, one at a time, and one that keeps house, also below `data_dir`.
     ///
     /// # Errors
     /// [`Error::Internal`] when the machine gives no thread.
-    pub fn start(store: &Store, runner: Runner) -> Result<Self> {
+    pub fn start(store: &Store, runner: Runner, data_dir: PathBuf) -> Result<Self> {
         let jobs = repeat("kehu-jobs", store.clone(), move |store| {
             changes::wake(store)?;
             Ok(if runner.run_one(store)? { Duration::ZERO } else { IDLE })
         })?;
-        let house = repeat("kehu-house", store.clone(), |store| {
+        let house = repeat("kehu-house", store.clone(), move |store| {
             idempotency::sweep(store)?;
             privacy::sweep(store)?;
+            export::sweep(store, &data_dir)?;
             Ok(SWEEP)
         })?;
         Ok(Self { threads: vec![jobs, house] })

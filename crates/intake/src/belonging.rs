@@ -14,4 +14,10 @@ pub const BEYOND: &[Beyond] = &[
     ),
     Beyond::new("import_row_customers", Holding::Nothing),
     Beyond::new("import_effects", Holding::Nothing),
+    Beyond::new(
+        "exports",
+        Holding::Kept(
+            "Lists that were taken out as files are kept encrypted for some days; the access log says by whom and why.",
+        ),
+    ),
 ];

@@ -1,4 +1,4 @@
-//! The data interface between the bank's systems and Kehu: source systems, mappings, imports.
+//! The data interface between the bank's systems and Kehu: source systems, mappings, imports, exports.
 //!
 //! A file is read row by row ([`reader`]), each row becomes records of one or more feeds ([`mapping`]),
 //! and the records go in batches to the crates that own their tables ([`dispatch`]). What cannot be taken
@@ -6,10 +6,10 @@
 
 mod belonging;
 pub mod dispatch;
+pub mod export;
 pub mod import;
 pub mod mapping;
 pub mod reader;
 pub mod source_system;
 
 pub use belonging::BEYOND;
-pub use import::SEALED;

@@ -4,11 +4,11 @@ use diesel::{ExpressionMethods, Insertable, QueryDsl, Queryable, RunQueryDsl, Se
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::{Actor, AnyId, Conn, Id, Instant, Page, PageParams, Result, Tx, json::Json, schema::access_log};
+use crate::{Actor, AnyId, Conn, Id, Instant, Page, PageParams, Result, Tx, bulk_copy, json::Json, schema::access_log};
 
 /// One read of sensitive data, or one export.
 #[derive(Clone, Debug, Serialize, ToSchema, Queryable, Selectable, Insertable)]
-#[diesel(table_name = access_log)]
+#[diesel(table_name = access_log, treat_none_as_default_value = false)]
 pub struct AccessEntry {
     /// Identifier of the entry.
     pub id: AnyId,
@@ -64,7 +64,23 @@ pub struct Access<'a> {
 /// # Errors
 /// The database's.
 pub fn record(tx: &mut Tx<'_>, actor: &Actor, access: Access<'_>) -> Result<()> {
-    let entry = AccessEntry {
+    diesel::insert_into(access_log::table).values(&entry(tx, actor, access)).execute(&mut tx.db)?;
+    Ok(())
+}
+
+/// Records that the same was read of many customers.
+///
+/// # Errors
+/// The database's.
+pub fn record_of_each(tx: &mut Tx<'_>, actor: &Actor, access: Access<'_>, customers: &[AnyId]) -> Result<()> {
+    let of = |customer: &AnyId| entry(tx, actor, Access { customer_id: Some(*customer), ..access });
+    let entries: Vec<AccessEntry> = customers.iter().map(of).collect();
+    bulk_copy!(tx, access_log::table, entries)?;
+    Ok(())
+}
+
+fn entry(tx: &Tx<'_>, actor: &Actor, access: Access<'_>) -> AccessEntry {
+    AccessEntry {
         id: AnyId::new(),
         customer_id: access.customer_id,
         resource: access.resource.to_owned(),
@@ -77,9 +93,7 @@ pub fn record(tx: &mut Tx<'_>, actor: &Actor, access: Access<'_>) -> Result<()> 
         purpose: actor.purpose.clone(),
         request_id: actor.request_id.clone(),
         at: tx.now,
-    };
-    diesel::insert_into(access_log::table).values(&entry).execute(&mut tx.db)?;
-    Ok(())
+    }
 }
 
 /// Filters of an access log.

@@ -26,6 +26,7 @@ pub struct Keyring {
     ciphers: BTreeMap<u16, Aes256Gcm>,
     index_key: [u8; 32],
     cursor_key: [u8; 32],
+    link_key: [u8; 32],
     development: bool,
 }
 
@@ -58,6 +59,7 @@ impl Keyring {
             ciphers,
             index_key: derive(&root, b"index")?,
             cursor_key: derive(&root, b"cursor")?,
+            link_key: derive(&root, b"link")?,
             development: false,
         })
     }
@@ -129,7 +131,19 @@ impl Keyring {
         mac(&self.index_key, &[label.as_bytes(), &[0], value.as_bytes()]).to_vec()
     }
 
-    /// Signs what a client hands back later: cursors and links.
+    /// Signs a link that takes the place of a token: with a key that signs nothing else, and in full length.
+    #[must_use]
+    pub fn sign_link(&self, content: &[u8]) -> [u8; 32] {
+        mac(&self.link_key, &[content])
+    }
+
+    /// Whether `signature` is one of [`Keyring::sign_link`], compared in constant time.
+    #[must_use]
+    pub fn verify_link(&self, content: &[u8], signature: &[u8]) -> bool {
+        subtle::ConstantTimeEq::ct_eq(&self.sign_link(content)[..], signature).into()
+    }
+
+    /// Signs what a client hands back later: cursors.
     #[must_use]
     pub fn sign(&self, content: &[u8]) -> [u8; 16] {
         let full = mac(&self.cursor_key, &[content]);
@@ -144,6 +158,60 @@ impl Keyring {
 
     fn cipher(&self, number: u16) -> Result<&Aes256Gcm> {
         self.ciphers.get(&number).ok_or_else(|| Error::internal(format!("data key {number} is not configured")))
+    }
+}
+
+/// The key of one file, which is encrypted in chunks, so that it can be read from anywhere. The key itself is kept sealed
+/// by the keyring: rotation seals it anew without touching the file, and a file whose key is deleted is gone.
+pub struct FileKey(Aes256Gcm);
+
+impl fmt::Debug for FileKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("FileKey")
+    }
+}
+
+impl FileKey {
+    /// How many bytes a sealed chunk is longer than the plain one.
+    pub const OVERHEAD: usize = NONCE + 16;
+
+    /// The text of a new key, to be sealed and kept.
+    #[must_use]
+    pub fn generate() -> String {
+        BASE64.encode(rand::random::<[u8; 32]>())
+    }
+
+    /// The key of a text that [`FileKey::generate`] made.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] for any other text.
+    pub fn read(text: &str) -> Result<Self> {
+        let bytes: [u8; 32] = secret("file_key", text).map_err(|_| Error::internal("a file key is no key"))?;
+        Ok(Self(Aes256Gcm::new(&bytes.into())))
+    }
+
+    /// Encrypts a chunk, bound to its file (`label`) and its place in it.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] only.
+    pub fn seal(&self, label: &str, number: u64, plain: &[u8]) -> Result<Vec<u8>> {
+        let nonce: [u8; NONCE] = rand::random();
+        let aad = [label.as_bytes(), &[0], &number.to_be_bytes()].concat();
+        let sealed =
+            self.0.encrypt(&nonce.into(), Payload { msg: plain, aad: &aad }).map_err(|_| Error::internal("sealing failed"))?;
+        Ok([&nonce[..], &sealed].concat())
+    }
+
+    /// Decrypts what [`FileKey::seal`] made.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] when the chunk is not the one that stood there.
+    pub fn open(&self, label: &str, number: u64, sealed: &[u8]) -> Result<Vec<u8>> {
+        let (nonce, text) = sealed.split_first_chunk::<NONCE>().ok_or_else(|| Error::internal("a chunk is too short"))?;
+        let aad = [label.as_bytes(), &[0], &number.to_be_bytes()].concat();
+        self.0
+            .decrypt(&(*nonce).into(), Payload { msg: text, aad: &aad })
+            .map_err(|_| Error::internal(format!("chunk {number} of {label} does not open")))
     }
 }
 
@@ -202,6 +270,26 @@ mod tests {
         let mut tampered = sealed;
         *tampered.last_mut().unwrap() ^= 1;
         assert!(keys.open("identities.number", row, &tampered).is_err());
+    }
+
+    #[test]
+    fn chunks_open_only_in_their_place() {
+        let key = FileKey::read(&FileKey::generate()).unwrap();
+        let sealed = key.seal("rows", 3, b"abc").unwrap();
+        assert_eq!(sealed.len(), 3 + FileKey::OVERHEAD);
+        assert_eq!(key.open("rows", 3, &sealed).unwrap(), b"abc");
+        assert!(key.open("rows", 4, &sealed).is_err());
+        assert!(key.open("file", 3, &sealed).is_err());
+        assert!(FileKey::read(&FileKey::generate()).unwrap().open("rows", 3, &sealed).is_err());
+        assert!(FileKey::read("short").is_err());
+    }
+
+    #[test]
+    fn links_have_a_key_of_their_own() {
+        let keys = ring(&[1]);
+        let signature = keys.sign_link(b"link");
+        assert!(keys.verify_link(b"link", &signature) && !keys.verify_link(b"other", &signature));
+        assert_ne!(keys.sign(b"link")[..], signature[..16]);
     }
 
     #[test]

@@ -1202,6 +1202,34 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::store::sql::{Instant, Json, Uuid};
+
+    exports (id) {
+        id -> Uuid,
+        list -> Text,
+        format -> Text,
+        purpose -> Text,
+        request_sealed -> Binary,
+        job_id -> Uuid,
+        requested_by -> Text,
+        requested_at -> Instant,
+        key_sealed -> Nullable<Binary>,
+        parts -> Json,
+        cursor -> Nullable<Text>,
+        tail -> Nullable<Binary>,
+        gathered -> Bool,
+        rows_done -> BigInt,
+        rows_total -> Nullable<BigInt>,
+        size_bytes -> Nullable<BigInt>,
+        finished_at -> Nullable<Instant>,
+        expires_at -> Nullable<Instant>,
+        withdrawn_at -> Nullable<Instant>,
+        version -> BigInt,
+    }
+}
+
 diesel::allow_tables_to_appear_in_same_query!(
     access_log,
     account_balances,
@@ -1230,6 +1258,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     employments,
     event_heads,
     events,
+    exports,
     holdings,
     idempotency_keys,
     identities,

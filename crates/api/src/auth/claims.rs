@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use kehu_kernel::Instant;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::Refusal;
 
@@ -11,7 +11,7 @@ use super::Refusal;
 const LEEWAY: Duration = Duration::from_secs(30);
 
 /// The claims of a token that was verified.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Claims {
     /// Who calls: an employee number, a customer's id, a machine client's id.
     #[serde(default)]
@@ -40,7 +40,7 @@ pub struct Claims {
     pub machine: bool,
 }
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(untagged)]
 enum Audience {
     One(String),

@@ -24,7 +24,7 @@ pub(crate) fn run(database: &DatabaseOptions, settings: &Settings) -> Result<()>
     }
     let sequencer = Sequencer::start(store.clone()).map_err(Error::internal)?;
     let gate = Gate::new(store.clone(), settings.auth())?;
-    let workers = Workers::start(&store, worker::runner(settings))?;
+    let workers = Workers::start(&store, worker::runner(settings), settings.data_dir.clone())?;
     let state = State::new(store, gate, settings.clone())?;
     let served = actix_web::rt::System::new().block_on(server::serve(state));
     workers.stop();

@@ -28,6 +28,7 @@ fn v1(config: &mut ServiceConfig<'_>) {
         .service(scope("/contact-persons").configure(customer::contact_person::configure_pool))
         .service(scope("/customers").configure(customers))
         .service(scope("/data-quality").configure(customer::quality::configure_list))
+        .service(scope("/exports").configure(intake::export::configure))
         .service(scope("/imports").configure(intake::import::configure))
         .service(scope("/jobs").configure(api::job::configure))
         .service(scope("/mappings").configure(intake::mapping::configure))

@@ -55,6 +55,8 @@ crate::text_enum! {
         ImportRead = "import.read",
         /// Define source systems and mappings, run, replay and revert imports.
         ImportManage = "import.manage",
+        /// Take lists that may be read out as files; with depth `all`, see and stop those of others too.
+        ExportCreate = "export.create",
         /// Read and cancel background jobs.
         JobManage = "job.manage",
         /// Manage machine clients and their secrets.
