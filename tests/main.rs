@@ -36,6 +36,8 @@ mod event;
 mod export;
 mod export_kill;
 mod export_link;
+mod event_feed;
+mod event_stream;
 mod idempotency;
 mod import;
 mod import_kill;

@@ -3,7 +3,7 @@
 use std::{future::poll_fn, time::Duration};
 
 use actix_web::{
-    body::MessageBody,
+    body::{BoxBody, MessageBody},
     dev::ServiceResponse,
     http::{
         Method, StatusCode,
@@ -30,6 +30,13 @@ pub struct Answer {
     pub status: u16,
     pub headers: HeaderMap,
     pub bytes: Vec<u8>,
+}
+
+/// A stream that was opened.
+pub struct Listening {
+    pub status: u16,
+    pub headers: HeaderMap,
+    pub body: BoxBody,
 }
 
 impl<'a> Client<'a> {
@@ -66,7 +73,16 @@ impl<'a> Client<'a> {
     pub async fn send(&self, method: Method, path: &str, body: Option<(&str, Vec<u8>)>) -> Answer {
         let response = self.call(method, path, body).await;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        Answer { status, headers, bytes: test::read_body(response).await.to_vec() }
+        // A stream has no end; see `Client::listen`.
+        let endless = headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"));
+        let bytes = if endless { Vec::new() } else { test::read_body(response).await.to_vec() };
+        Answer { status, headers, bytes }
+    }
+
+    /// Opens a stream.
+    pub async fn listen(&self, path: &str) -> Listening {
+        let response = self.call(Method::GET, path, None).await;
+        Listening { status: response.status().as_u16(), headers: response.headers().clone(), body: response.into_body() }
     }
 
     /// As [`Client::send`], for answers that may go on without end: what came until nothing came for a while.

@@ -108,7 +108,16 @@ impl Gate {
         Ok(Some(known.actor.clone()))
     }
 
-    async fn resolve(&self, digest: [u8; 32], token: &str, person: Option<&str>) -> Result<Actor, Problem> {
+    /// The actor of these headers at this moment, whatever is remembered, and when its token ends; for answers that take long.
+    ///
+    /// # Errors
+    /// As [`Gate::admit`].
+    pub async fn renew(&self, headers: &HeaderMap) -> Result<(Actor, Option<Instant>), Problem> {
+        let (claims, actor) = self.identify(bearer(headers)?, text(headers, "x-on-behalf-of", 128)?).await?;
+        Ok((actor, claims.ends()))
+    }
+
+    async fn identify(&self, token: &str, person: Option<&str>) -> Result<(Claims, Actor), Problem> {
         let claims = self.verifier.verify(token).await.map_err(|refusal| Problem::unauthenticated(refusal.text()))?;
         let (asked, for_whom) = (claims.clone(), person.map(ToOwned::to_owned));
         let found = self.store.read(move |conn| caller::resolve(conn, &asked, for_whom.as_deref())).await;
@@ -116,6 +125,11 @@ impl Gate {
             Error::NotFound => Problem::unauthenticated("The caller of this token is not known, or not any more."),
             other => other.into(),
         })?;
+        Ok((claims, actor))
+    }
+
+    async fn resolve(&self, digest: [u8; 32], token: &str, person: Option<&str>) -> Result<Actor, Problem> {
+        let (claims, actor) = self.identify(token, person).await?;
         let memory = self.verifier.config().memory;
         if memory > Duration::ZERO {
             let known = Known { claims, actor: actor.clone(), until: self.store.now().plus(memory) };

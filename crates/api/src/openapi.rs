@@ -45,6 +45,7 @@ use crate::{extract::IfMatchHeader, merged::MergedRecord, problem::Problem};
         (name = "account-links", description = "Who is what to which account, from when until when."),
         (name = "transactions", description = "Transactions on accounts: fed by the bank's systems, never changed."),
         (name = "standing-orders", description = "What accounts pay again and again."),
+        (name = "events", description = "What happened, as CloudEvents: a feed to go on reading, and a stream."),
         (name = "jobs", description = "Background jobs: progress, result, cancellation."),
         (name = "access", description = "Who the caller is, what they may do, and why."),
         (name = "assignments", description = "Who looks after which customer, and since when."),

@@ -13,8 +13,8 @@ use kehu_kernel::{Error, Result, Store, store::Backend};
 use utoipa_actix_web::AppExt;
 
 use crate::{
-    docs, extract, gate::Gate, health, idempotency, login::Logins, merged, metrics, metrics::Metrics, problem, problem::Problem,
-    rate, rate::Limits, routes, settings::Settings, time_limit, tls, trace,
+    docs, events::stream::Streams, extract, gate::Gate, health, idempotency, login::Logins, merged, metrics, metrics::Metrics,
+    problem, problem::Problem, rate, rate::Limits, routes, settings::Settings, time_limit, tls, trace,
 };
 
 /// How long running requests may take to end when the server is stopped, in seconds.
@@ -31,6 +31,7 @@ pub struct State {
     pub settings: Data<Settings>,
     limits: Data<Limits>,
     logins: Data<Logins>,
+    streams: Data<Streams>,
     metrics: Data<Metrics>,
 }
 
@@ -42,7 +43,8 @@ impl State {
     pub fn new(store: Store, gate: Gate, settings: Settings) -> Result<Self> {
         let limits = Data::new(Limits::new(&settings));
         let (logins, metrics) = (Data::new(Logins::new(settings.login_limit)), Data::new(Metrics::new()?));
-        Ok(Self { store, gate: Data::new(gate), limits, logins, metrics, settings: Data::new(settings) })
+        let streams = Data::new(Streams::new(store.clone(), &settings));
+        Ok(Self { store, gate: Data::new(gate), limits, logins, streams, metrics, settings: Data::new(settings) })
     }
 }
 
@@ -65,6 +67,7 @@ pub fn app(
         .app_data(state.settings.clone())
         .app_data(state.limits.clone())
         .app_data(state.logins.clone())
+        .app_data(state.streams.clone())
         .app_data(state.metrics.clone())
         .configure(routes::configure)
         .into_app()

@@ -66,6 +66,15 @@ pub struct Settings {
     /// Bearer token of /metrics. Without it only callers on this machine may read them.
     #[arg(long, env = "KEHU_METRICS_TOKEN", hide_env_values = true)]
     pub metrics_token: Option<String>,
+    /// How many streams of events may be open at once.
+    #[arg(long, env = "KEHU_EVENT_STREAMS", default_value = "500")]
+    pub event_streams: u32,
+    /// How many of them one caller may have.
+    #[arg(long, env = "KEHU_EVENT_STREAMS_PER_CALLER", default_value = "10")]
+    pub event_streams_per_caller: u32,
+    /// Seconds after which a stream of events without any gives a sign of life.
+    #[arg(long, env = "KEHU_EVENT_HEARTBEAT", default_value = "15", value_parser = seconds)]
+    pub event_heartbeat: Duration,
     /// Address of a proxy whose X-Forwarded-For is believed; may be repeated.
     #[arg(long, env = "KEHU_TRUSTED_PROXIES", value_delimiter = ',')]
     pub trusted_proxies: Vec<IpAddr>,
@@ -107,6 +116,9 @@ impl Default for Settings {
             data_dir: "kehu-data".into(),
             merge_revert_days: 90,
             metrics_token: None,
+            event_streams: 500,
+            event_streams_per_caller: 10,
+            event_heartbeat: seconds(15),
             trusted_proxies: Vec::new(),
         }
     }

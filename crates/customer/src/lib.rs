@@ -31,6 +31,7 @@ pub mod review;
 pub mod rules;
 pub mod scope;
 pub mod search;
+pub mod sight;
 pub mod source_record;
 pub mod tag;
 pub mod timeline;

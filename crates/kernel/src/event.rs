@@ -196,6 +196,28 @@ pub fn sequence(store: &Store) -> Result<usize> {
     })
 }
 
+/// The position of the last event that has one; 0 before the first.
+///
+/// # Errors
+/// The database's.
+pub fn head(conn: &mut Conn) -> Result<i64> {
+    Ok(event_heads::table.find(1).select(event_heads::position).first(&mut conn.db)?)
+}
+
+/// The events after a position, in the order of positions.
+///
+/// # Errors
+/// The database's.
+pub fn after(conn: &mut Conn, position: i64, limit: i64) -> Result<Vec<Event>> {
+    let rows = events::table
+        .filter(events::position.gt(position))
+        .order(events::position)
+        .limit(limit)
+        .select(Event::as_select())
+        .load(&mut conn.db)?;
+    Ok(rows)
+}
+
 /// What a walk over the chain found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verification {
@@ -217,15 +239,7 @@ pub fn verify(store: &Store) -> Result<Verification> {
     let mut hash = Vec::new();
     loop {
         let from = position;
-        let batch: Vec<Event> = store.read_blocking(move |conn| {
-            let rows = events::table
-                .filter(events::position.gt(from))
-                .order(events::position)
-                .limit(ROUND)
-                .select(Event::as_select())
-                .load(&mut conn.db)?;
-            Ok(rows)
-        })?;
+        let batch = store.read_blocking(move |conn| after(conn, from, ROUND))?;
         if batch.is_empty() {
             break;
         }

@@ -74,6 +74,11 @@ impl Claims {
         }
     }
 
+    /// When the token stops being taken.
+    pub(crate) fn ends(&self) -> Option<Instant> {
+        at(&self.exp).ok().map(|exp| exp.plus(LEEWAY))
+    }
+
     /// When the token ends.
     #[must_use]
     pub fn expires(&self) -> Option<Instant> {

@@ -29,6 +29,8 @@ fn v1(config: &mut ServiceConfig<'_>) {
         .service(scope("/customers").configure(customers))
         .service(scope("/data-quality").configure(customer::quality::configure_list))
         .service(scope("/exports").configure(intake::export::configure))
+        .service(scope("/event-types").configure(api::event::configure_types))
+        .service(scope("/events").configure(api::event::configure))
         .service(scope("/imports").configure(intake::import::configure))
         .service(scope("/jobs").configure(api::job::configure))
         .service(scope("/mappings").configure(intake::mapping::configure))

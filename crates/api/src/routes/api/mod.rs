@@ -1,5 +1,6 @@
-//! Operations of the API itself: tokens, machine clients, jobs.
+//! Operations of the API itself: tokens, machine clients, events, jobs.
 
 pub mod client;
+pub mod event;
 pub mod job;
 pub mod oauth;
