@@ -25,7 +25,7 @@ const CUSTOMERS: &[&str] =
 
 /// The events of this batch that the reader is told, each with its position. Of an event that may not be told, nothing.
 pub(super) fn tell(conn: &mut Conn, actor: &Actor, feed: &Reach, batch: Vec<Event>) -> Result<Vec<(i64, CloudEvent)>> {
-    let mut told = Told::look(conn, actor, feed, &batch)?;
+    let told = Told::look(conn, actor, feed, &batch)?;
     let tell = |event: Event| {
         let position = event.position?;
         Some((position, told.event(actor, event)?))
@@ -68,7 +68,7 @@ impl Told {
         Ok(Self { customers, accounts })
     }
 
-    fn event(&mut self, actor: &Actor, event: Event) -> Option<CloudEvent> {
+    fn event(&self, actor: &Actor, event: Event) -> Option<CloudEvent> {
         let Need { action, everywhere } = need(&event.kind);
         match (event.customer_id, event.account_id) {
             (Some(record), _) => {
