@@ -1,7 +1,7 @@
 //! Ratios between Kehu and the least that the same machine needs for the same work, measured in one run.
 //!
 //! `cargo bench -p kehu-tests --bench load` (`-- --quick` to try it, `-- --search 1000000` for lookup and search alone, with
-//! so many customers). Servers are processes of their own, so that
+//! so many customers; `--only postgres` for one database). Servers are processes of their own, so that
 //! their processor time is theirs alone.
 #![forbid(unsafe_code)]
 
@@ -35,15 +35,28 @@ fn main() {
     }
     let quick = arguments.iter().any(|argument| argument == "--quick");
     let alone = arguments.iter().position(|argument| argument == "--search").map(|place| arguments[place + 1].parse().unwrap());
+    let wanted = |name: &str| {
+        let only = arguments.iter().position(|argument| argument == "--only").map(|place| arguments[place + 1].as_str());
+        only.is_none_or(|only| only == name)
+    };
     let directory = tempfile::tempdir().unwrap();
     let sqlite = |name: &str| format!("sqlite://{}/{name}.db", directory.path().display());
     if alone.is_none() {
-        bench("sqlite", &sqlite("kehu"), quick);
-        bench("postgres", &support::postgres::empty_database(), quick);
+        for (name, url) in databases(&wanted, &|| sqlite("kehu")) {
+            bench(name, &url, quick);
+        }
     }
     let customers = alone.unwrap_or(if quick { 2_000 } else { 1_000_000 });
-    search::bench("sqlite", &sqlite("search"), customers);
-    search::bench("postgres", &support::postgres::empty_database(), customers);
+    for (name, url) in databases(&wanted, &|| sqlite("search")) {
+        search::bench(name, &url, customers);
+    }
+}
+
+/// The databases that are wanted: their names and where they are.
+fn databases(wanted: &dyn Fn(&str) -> bool, sqlite: &dyn Fn() -> String) -> impl Iterator<Item = (&'static str, String)> {
+    let sqlite = wanted("sqlite").then(|| ("sqlite", sqlite()));
+    let postgres = wanted("postgres").then(|| ("postgres", support::postgres::empty_database()));
+    sqlite.into_iter().chain(postgres)
 }
 
 fn bench(name: &str, url: &str, quick: bool) {

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use diesel::{ExpressionMethods, JoinOnDsl, QueryDsl, RunQueryDsl};
+use diesel::{ExpressionMethods, QueryDsl, RunQueryDsl};
 use kehu_kernel::{
     Conn, Date, Error, Result,
     schema::{contact_points, customers, identities, organisation_profiles, personal_profiles, source_records},
@@ -256,13 +256,18 @@ fn load_some(conn: &mut Conn, ids: &[CustomerId], all: &mut HashMap<CustomerId, 
     Ok(())
 }
 
+/// Of one table after the other: PostgreSQL, as long as it has no statistics, joins them by reading all profiles for each
+/// customer.
 fn profiles(conn: &mut Conn, ids: &[CustomerId]) -> Result<HashMap<CustomerId, Facts>> {
-    type Person = (CustomerId, String, Option<Gender>, Option<Date>, Option<String>);
-    let people: Vec<Person> = personal_profiles::table
-        .inner_join(customers::table.on(customers::id.eq(personal_profiles::customer_id)))
-        .filter(personal_profiles::customer_id.eq_any(ids))
+    let living: Vec<CustomerId> = customers::table
+        .filter(customers::id.eq_any(ids))
         .filter(customers::merged_into.is_null())
         .filter(customers::erased_at.is_null())
+        .select(customers::id)
+        .load(&mut conn.db)?;
+    type Person = (CustomerId, String, Option<Gender>, Option<Date>, Option<String>);
+    let people: Vec<Person> = personal_profiles::table
+        .filter(personal_profiles::customer_id.eq_any(&living))
         .select((
             personal_profiles::customer_id,
             personal_profiles::full_name,
@@ -276,15 +281,12 @@ fn profiles(conn: &mut Conn, ids: &[CustomerId]) -> Result<HashMap<CustomerId, F
         (id, Facts { names: vec![name], gender, began_on, nationality, ..nothing })
     };
     let mut facts: HashMap<CustomerId, Facts> = people.into_iter().map(person).collect();
-    if facts.len() == ids.len() {
+    if facts.len() == living.len() {
         return Ok(facts);
     }
     type Firm = (CustomerId, String, Option<String>, Option<Date>, Option<String>, Option<String>);
     let firms: Vec<Firm> = organisation_profiles::table
-        .inner_join(customers::table.on(customers::id.eq(organisation_profiles::customer_id)))
-        .filter(organisation_profiles::customer_id.eq_any(ids))
-        .filter(customers::merged_into.is_null())
-        .filter(customers::erased_at.is_null())
+        .filter(organisation_profiles::customer_id.eq_any(&living))
         .select((
             organisation_profiles::customer_id,
             organisation_profiles::legal_name,

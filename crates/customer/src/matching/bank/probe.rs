@@ -2,11 +2,8 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use diesel::{ExpressionMethods, JoinOnDsl, QueryDsl, RunQueryDsl};
-use kehu_kernel::{
-    BasisPoints, Conn, Result,
-    schema::{customers, identities},
-};
+use diesel::{ExpressionMethods, QueryDsl, RunQueryDsl};
+use kehu_kernel::{BasisPoints, Conn, Result, schema::identities};
 
 use super::{
     band::{MatchBand, MatchReason},
@@ -121,7 +118,7 @@ pub(crate) fn proposals(
 
 type Holders = HashMap<(IdentityType, Vec<u8>), Vec<CustomerId>>;
 
-/// Who holds the verified documents of the records, verified too.
+/// Who holds the verified documents of the records, verified too; absorbed and erased customers among them.
 fn holders(conn: &mut Conn, sought: &[Sought<'_>]) -> Result<Holders> {
     let numbers: HashSet<Vec<u8>> =
         sought.iter().flat_map(|one| one.facts.verified()).map(|(_, number)| conn.keys.blind_index(NUMBER, number)).collect();
@@ -130,12 +127,9 @@ fn holders(conn: &mut Conn, sought: &[Sought<'_>]) -> Result<Holders> {
         return Ok(holders);
     }
     let rows: Vec<(IdentityType, Vec<u8>, CustomerId)> = identities::table
-        .inner_join(customers::table.on(customers::id.eq(identities::customer_id)))
         .filter(identities::number_index.eq_any(numbers))
         .filter(identities::verification.eq(VerificationState::Verified))
         .filter(identities::ended_at.is_null())
-        .filter(customers::merged_into.is_null())
-        .filter(customers::erased_at.is_null())
         .select((identities::identity_type, identities::number_index, identities::customer_id))
         .load(&mut conn.db)?;
     for (kind, index, customer) in rows {
