@@ -1,5 +1,7 @@
 //! `/v1/source-systems`, `/v1/mappings`, `/v1/imports`
 
+use std::time::Duration;
+
 use actix_web::http::Method;
 use serde_json::{Value, json};
 
@@ -327,7 +329,7 @@ async fn a_preview_writes_nothing(app: App) {
     app.run_jobs();
     let done = admin.get(&path(&seen)).await.expect(200);
     assert_eq!(counts(&done), [5, 3, 0, 0, 2, 0]);
-    let stream = admin.get(&format!("{}/progress", path(&seen))).await;
+    let stream = admin.send_for(Duration::from_secs(5), Method::GET, &format!("{}/progress", path(&seen)), None).await;
     let text = String::from_utf8(stream.bytes).unwrap();
     assert!(text.starts_with("event: progress\ndata: {\"state\":\"done\",\"rows_done\":5,\"rows_total\":5"), "{text}");
 }

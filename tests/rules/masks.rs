@@ -12,15 +12,12 @@ use serde_json::{Value, json};
 
 use super::{
     Operation, operations,
+    positions::{Position, World, caller, given},
     sample::{body_of, is, resolved, sample},
 };
 use crate::{
     both_databases,
-    support::{
-        App, Client,
-        positions::{Position, World, caller, given},
-        sign,
-    },
+    support::{App, Client, sign},
 };
 
 both_databases!(no_answer_shows_what_a_role_may_not_see, the_log_of_events_holds_no_numbers);

@@ -14,14 +14,12 @@ use serde_json::{Value, json};
 
 use super::{
     Operation, operations,
+    positions::{POSITIONS, Position, World, caller},
     sample::{body_of, sample},
 };
 use crate::{
     both_databases,
-    support::{
-        Answer, App, Client,
-        positions::{POSITIONS, Position, World, caller},
-    },
+    support::{Answer, App, Client},
 };
 
 both_databases!(rights_are_as_declared, what_is_out_of_reach_is_named_nowhere);

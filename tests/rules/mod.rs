@@ -9,6 +9,7 @@ mod hostile;
 mod location;
 mod masks;
 mod matrix;
+mod positions;
 mod sample;
 mod schema;
 mod sealed;

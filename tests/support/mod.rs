@@ -5,7 +5,6 @@ pub mod client;
 pub mod customers;
 pub mod filler;
 pub mod ledger;
-pub mod positions;
 pub mod postgres;
 pub mod process;
 

@@ -121,8 +121,9 @@ mod tests {
     #[test]
     fn chosen_columns_keep_their_places() {
         let item = json!({ "id": 1, "owner": null, "branch": { "id": 2, "label": "x" }, "rest": true });
-        let lines = json_lines(Some(&columns(&["branch.label", "owner.id", "owner.label", "id"])), &[item.clone()]).unwrap();
+        let lines =
+            json_lines(Some(&columns(&["branch.label", "owner.id", "owner.label", "id"])), std::slice::from_ref(&item)).unwrap();
         assert_eq!(lines, b"{\"branch\":{\"label\":\"x\"},\"owner\":null,\"id\":1}\n");
-        assert_eq!(json_lines(None, &[item.clone()]).unwrap(), format!("{item}\n").into_bytes());
+        assert_eq!(json_lines(None, std::slice::from_ref(&item)).unwrap(), format!("{item}\n").into_bytes());
     }
 }

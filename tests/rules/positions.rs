@@ -8,7 +8,7 @@ use kehu_kernel::access::FieldClass;
 use kehu_organization::role::CUSTOMER_SELF;
 use serde_json::{Value, json};
 
-use super::{
+use crate::support::{
     App, Client, bank,
     customers::{branches, path, resident_id},
     ledger, sign,
@@ -126,7 +126,7 @@ impl World {
             match (placeholder, id) {
                 (false, _) => done = format!("{done}/{part}"),
                 (true, Some(id)) => done = format!("{done}/{id}"),
-                (true, None) => return Err(format!("no record for {key}: give one in tests/support/positions.rs")),
+                (true, None) => return Err(format!("no record for {key}: give one in tests/rules/positions.rs")),
             }
         }
         Ok(done)
