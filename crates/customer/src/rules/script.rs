@@ -51,11 +51,12 @@ pub const fn is_han(c: char) -> bool {
     matches!(c, '々' | '〇' | '\u{3400}'..='\u{4DBF}' | '\u{4E00}'..='\u{9FFF}' | '\u{F900}'..='\u{FAFF}' | '\u{20000}'..='\u{3FFFF}')
 }
 
-/// Whether it is of a script that is written without blanks between words: Chinese characters, kana, hangul.
+/// Whether it is a letter of a script that is written without blanks between words: Chinese characters, kana,
+/// hangul. Signs that stand among the kana, like the double hyphen `゠`, only part words.
 #[must_use]
-pub const fn stands_alone(c: char) -> bool {
-    is_han(c)
-        || matches!(c, '\u{3041}'..='\u{30FA}' | '\u{30FC}'..='\u{30FF}' | '\u{3105}'..='\u{312F}' | '\u{AC00}'..='\u{D7A3}')
+pub fn stands_alone(c: char) -> bool {
+    let of_script = is_han(c) || matches!(c, '\u{3041}'..='\u{30FF}' | '\u{3105}'..='\u{312F}' | '\u{AC00}'..='\u{D7A3}');
+    of_script && c.is_alphanumeric()
 }
 
 #[cfg(test)]

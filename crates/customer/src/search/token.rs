@@ -234,6 +234,7 @@ mod tests {
         assert_eq!(tokens("Acme Ltd.", CustomerKind::Corporate), ["1acme ltd", "3acmeltd"]);
         assert_eq!(tokens("Иван Ёлкин", CustomerKind::Personal), ["1иван елкин", "2елкин", "3иванелкин"]);
         assert_eq!(tokens("🙂 !?", CustomerKind::Personal), Vec::<String>::new());
+        assert_eq!(tokens("゠", CustomerKind::Personal), Vec::<String>::new());
     }
 
     #[test]
