@@ -60,3 +60,7 @@ mod team;
 mod token;
 mod transaction;
 mod transport;
+mod webhook;
+mod webhook_address;
+mod webhook_kill;
+mod webhook_retry;

@@ -91,7 +91,7 @@ const OWNERS: &[(&str, &[&str])] = &[
             "exports",
         ],
     ),
-    ("api", &["clients", "idempotency_keys"]),
+    ("api", &["clients", "idempotency_keys", "webhook_endpoints", "webhook_deliveries"]),
 ];
 
 fn root() -> PathBuf {

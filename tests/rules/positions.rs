@@ -172,8 +172,11 @@ impl Maker<'_> {
         let mapping = crate::import::prepare(admin, crate::import::mapping()).await;
         let import = crate::import::import(self.app, &mapping, &[("branches.csv", "code,name,parent\nB1,First,\n")]).await;
         let export = self.export().await;
+        let (endpoint, delivery) = self.webhook().await;
         let pairs = [
             ("exports", export),
+            ("webhook-endpoints", endpoint),
+            ("webhook-deliveries", delivery),
             ("branches", id(&json!({ "id": self.branches["SH"] }))),
             ("staff", id(far)),
             ("teams", id(&team)),
@@ -199,6 +202,16 @@ impl Maker<'_> {
         let me = self.app.token(sign(json!({ "sub": "E-me", "roles": ["administrator"], "branch": "SH" })));
         let wish = json!({ "list": "list_branches", "format": "csv", "purpose": "a test of rights" });
         id(&me.post("/v1/exports", wish).await.expect(202))
+    }
+
+    /// An endpoint that the caller has set up, with a delivery to it: nobody else may change it.
+    async fn webhook(&self) -> (String, String) {
+        let me = self.app.token(sign(json!({ "sub": "E-me", "roles": ["administrator"], "branch": "SH" })));
+        let wish = json!({ "name": "A receiver", "url": "https://hooks.bank.example/", "types": ["tag.*"] });
+        let made = me.post("/v1/webhook-endpoints", wish).await.expect(201);
+        let endpoint = id(&made["endpoint"]);
+        let delivery = me.command(&format!("/v1/webhook-endpoints/{endpoint}/test"), 1, json!({})).await.expect(202);
+        (endpoint, id(&delivery))
     }
 
     /// A new customer of the position, assigned as it says.

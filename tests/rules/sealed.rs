@@ -77,6 +77,10 @@ async fn rotation_reaches_every_sealed_column(app: App) {
     officer.post(&path(&customer, "/privacy/export"), json!({})).await.expect(202);
     let wish = json!({ "list": "list_customers", "format": "csv", "purpose": "report" });
     admin.post("/v1/exports", wish).await.expect(202);
+    let hook = json!({ "name": "x", "url": "https://hooks.bank.example/" });
+    let hook = admin.post("/v1/webhook-endpoints", hook).await.expect(201);
+    let hook = format!("/v1/webhook-endpoints/{}/rotate-secret", hook["endpoint"]["id"].as_str().unwrap());
+    admin.command(&hook, 1, json!({})).await.expect(200);
     app.run_jobs();
     let before: Vec<Vec<(kehu_kernel::AnyId, String)>> = kehu_api::sealed::columns()
         .into_iter()

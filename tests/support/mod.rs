@@ -7,6 +7,7 @@ pub mod filler;
 pub mod ledger;
 pub mod postgres;
 pub mod process;
+pub mod receiver;
 
 use std::{path::PathBuf, pin::Pin, sync::OnceLock};
 
@@ -21,11 +22,13 @@ use kehu_api::{
     gate::Gate,
     server::{self, State},
     settings::{Rate, Settings},
+    webhook::{Outbound, Post},
     worker,
 };
 use kehu_kernel::{
     Store,
     crypto::Keyring,
+    event,
     job::Runner,
     store::{Backend, StoreOptions, migrate},
     time::Clock,
@@ -64,6 +67,7 @@ pub struct App {
     pub url: String,
     call: Call,
     runner: Runner,
+    post: Post,
     directory: tempfile::TempDir,
 }
 
@@ -112,6 +116,7 @@ impl App {
         let store = Store::open(&options, Keyring::development().unwrap(), clock).unwrap();
         let settings = Settings { data_dir: directory.path().join("data"), ..settings };
         let runner = worker::runner(&settings);
+        let post = Post::new(store.clone(), Outbound::new(&settings).unwrap());
         let gate = Gate::new(store.clone(), AuthConfig { memory, ..settings.auth() }).unwrap();
         let state = State::new(store.clone(), gate, settings).unwrap();
         let service = std::rc::Rc::new(test::init_service(server::app(&state)).await);
@@ -125,7 +130,7 @@ impl App {
                 }
             })
         });
-        Self { store, url, call, runner, directory }
+        Self { store, url, call, runner, post, directory }
     }
 
     /// Where its files lie.
@@ -136,6 +141,14 @@ impl App {
     /// Runs all due jobs to their end, as the server's worker does beside the requests.
     pub fn run_jobs(&self) {
         while self.runner.run_one(&self.store).unwrap() {}
+    }
+
+    /// Gives what has happened its place in the feed and posts what is due to webhooks, as the server does beside the requests.
+    pub fn deliver(&self) {
+        while event::sequence(&self.store).unwrap() > 0 {}
+        self.post.run_all().unwrap();
+        // What posting itself has left.
+        while event::sequence(&self.store).unwrap() > 0 {}
     }
 
     /// A caller with one role and the widest place: the head office.

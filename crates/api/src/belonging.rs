@@ -5,6 +5,11 @@ use kehu_customer::belonging::{Beyond, Holding, Registry};
 /// The tables of this crate.
 const BEYOND: &[Beyond] = &[
     Beyond::new("clients", Holding::Nothing),
+    Beyond::new("webhook_endpoints", Holding::Nothing),
+    Beyond::new(
+        "webhook_deliveries",
+        Holding::Kept("They name events by their ids, nothing of what happened, and are removed after 30 days."),
+    ),
     Beyond::new("idempotency_keys", Holding::Kept("Answers that were given are kept sealed for a day, to be given again.")),
 ];
 

@@ -49,6 +49,8 @@ pub const CHECKS: &[(&str, Check)] = &[
     ("trusts_everybody", trusts_everybody),
     ("no_rate_limit", no_rate_limit),
     ("weak_metrics_token", weak_metrics_token),
+    ("plain_webhooks", plain_webhooks),
+    ("wide_webhook_networks", wide_webhook_networks),
     ("plain_database", plain_database),
     ("default_database_password", default_database_password),
     ("readable_database_file", readable_database_file),
@@ -164,6 +166,22 @@ fn weak_metrics_token(of: &Installation<'_>) -> Option<String> {
     let token = of.settings.metrics_token.as_deref()?;
     let weak = token.len() < METRICS_TOKEN || few_symbols(token.as_bytes(), 8);
     weak.then(|| format!("KEHU_METRICS_TOKEN can be guessed: it has at least {METRICS_TOKEN} random characters"))
+}
+
+fn plain_webhooks(of: &Installation<'_>) -> Option<String> {
+    of.settings
+        .webhook_plain_http
+        .then(|| "webhooks may be posted without TLS, where everybody between reads them: unset KEHU_WEBHOOK_PLAIN_HTTP".into())
+}
+
+/// A network of the bank's own is named narrowly, and never the machine itself.
+fn wide_webhook_networks(of: &Installation<'_>) -> Option<String> {
+    let wide = |net: &&ipnet::IpNet| {
+        let least = if net.network().is_ipv4() { 8 } else { 16 };
+        net.prefix_len() < least || net.network().is_loopback()
+    };
+    let net = of.settings.webhook_networks.iter().find(wide)?;
+    Some(format!("KEHU_WEBHOOK_NETWORKS holds {net}: whoever sets up a webhook reaches services that were not meant for it"))
 }
 
 fn urls<'a>(of: &Installation<'a>) -> impl Iterator<Item = &'a str> {
@@ -290,6 +308,9 @@ mod tests {
             ("no_rate_limit", found(|settings, _, _| settings.rate_limit.requests = 0)),
             ("no_rate_limit", found(|settings, _, _| settings.login_limit.requests = 0)),
             ("weak_metrics_token", found(|settings, _, _| settings.metrics_token = Some("scraper".into()))),
+            ("plain_webhooks", found(|settings, _, _| settings.webhook_plain_http = true)),
+            ("wide_webhook_networks", found(|settings, _, _| settings.webhook_networks = vec!["0.0.0.0/0".parse().unwrap()])),
+            ("wide_webhook_networks", found(|settings, _, _| settings.webhook_networks = vec!["127.0.0.0/8".parse().unwrap()])),
             ("plain_database", found(|_, url, _| *url = url.replace("verify-full", "prefer"))),
             ("default_database_password", found(|_, url, _| *url = url.replace("vJ2mZq8RkXw5", "postgres"))),
             ("readable_database_file", found(|_, url, _| *url = format!("sqlite://{}", open.display()))),

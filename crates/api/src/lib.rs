@@ -32,4 +32,5 @@ mod strict;
 pub mod time_limit;
 pub mod tls;
 pub mod trace;
+pub mod webhook;
 pub mod worker;

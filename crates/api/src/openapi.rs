@@ -12,7 +12,7 @@ use utoipa::{
 };
 use utoipa_actix_web::AppExt;
 
-use crate::{extract::IfMatchHeader, merged::MergedRecord, problem::Problem};
+use crate::{extract::IfMatchHeader, merged::MergedRecord, problem::Problem, webhook};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -46,6 +46,7 @@ use crate::{extract::IfMatchHeader, merged::MergedRecord, problem::Problem};
         (name = "transactions", description = "Transactions on accounts: fed by the bank's systems, never changed."),
         (name = "standing-orders", description = "What accounts pay again and again."),
         (name = "events", description = "What happened, as CloudEvents: a feed to go on reading, and a stream."),
+        (name = "webhooks", description = "Events posted to endpoints of the bank, signed after Standard Webhooks; and what became of them."),
         (name = "jobs", description = "Background jobs: progress, result, cancellation."),
         (name = "access", description = "Who the caller is, what they may do, and why."),
         (name = "assignments", description = "Who looks after which customer, and since when."),
@@ -179,6 +180,7 @@ fn build() -> Value {
     walk(&mut document, &mut lift_description);
     complete_operations(&mut document);
     add_components(&mut document);
+    webhook::describe(&mut document);
     walk(&mut document, &mut limit_integers);
     if let Some(Value::Object(server)) = document.pointer_mut("/servers/0") {
         server.insert("x-internal".into(), Value::Bool(false));

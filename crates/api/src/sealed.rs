@@ -12,6 +12,7 @@ pub fn columns() -> Vec<SealedColumn> {
         kehu_account_link::number::SEALED,
         kehu_intake::import::SEALED,
         kehu_intake::export::SEALED,
+        crate::webhook::SEALED,
     ]
     .concat()
 }

@@ -7,7 +7,9 @@ use std::{
     time::Duration,
 };
 
-use crate::auth::AuthConfig;
+use ipnet::IpNet;
+
+use crate::{auth::AuthConfig, webhook::address::Addresses};
 
 /// Options of `kehu serve`.
 #[derive(Clone, Debug, clap::Args)]
@@ -75,6 +77,18 @@ pub struct Settings {
     /// Seconds after which a stream of events without any gives a sign of life.
     #[arg(long, env = "KEHU_EVENT_HEARTBEAT", default_value = "15", value_parser = seconds)]
     pub event_heartbeat: Duration,
+    /// Seconds that a receiver of webhooks may take to answer.
+    #[arg(long, env = "KEHU_WEBHOOK_TIMEOUT", default_value = "15", value_parser = seconds)]
+    pub webhook_timeout: Duration,
+    /// Network, such as 10.20.0.0/16, that webhooks may be posted to although it is not public; may be repeated.
+    #[arg(long, env = "KEHU_WEBHOOK_NETWORKS", value_delimiter = ',')]
+    pub webhook_networks: Vec<IpNet>,
+    /// Whether webhooks may be posted over http as well; for trying only.
+    #[arg(long, env = "KEHU_WEBHOOK_PLAIN_HTTP")]
+    pub webhook_plain_http: bool,
+    /// Certificates in PEM that receivers of webhooks are trusted by, instead of those that everybody trusts.
+    #[arg(long, env = "KEHU_WEBHOOK_CERTIFICATES")]
+    pub webhook_certificates: Option<PathBuf>,
     /// Address of a proxy whose X-Forwarded-For is believed; may be repeated.
     #[arg(long, env = "KEHU_TRUSTED_PROXIES", value_delimiter = ',')]
     pub trusted_proxies: Vec<IpAddr>,
@@ -119,6 +133,10 @@ impl Default for Settings {
             event_streams: 500,
             event_streams_per_caller: 10,
             event_heartbeat: seconds(15),
+            webhook_timeout: seconds(15),
+            webhook_networks: Vec::new(),
+            webhook_plain_http: false,
+            webhook_certificates: None,
             trusted_proxies: Vec::new(),
         }
     }
@@ -133,6 +151,12 @@ impl Settings {
             audience: self.jwt_audience.clone(),
             ..AuthConfig::new(self.jwt_secret.clone(), self.jwks.clone())
         }
+    }
+
+    /// Where webhooks may be posted to.
+    #[must_use]
+    pub fn webhook_addresses(&self) -> Addresses {
+        Addresses { networks: self.webhook_networks.clone(), plain_http: self.webhook_plain_http }
     }
 
     /// Why the server must not start so, if it must not: secrets that everybody can read in the source protect

@@ -14,7 +14,7 @@ use kehu_customer::{
 use kehu_intake::{export, import};
 use kehu_kernel::{Error, Result, Store, job::Runner};
 
-use crate::{belonging, export::SOURCE, idempotency, settings::Settings};
+use crate::{belonging, export::SOURCE, idempotency, settings::Settings, webhook};
 
 /// How long a worker without jobs sleeps; a new job waits at most so long.
 const IDLE: Duration = Duration::from_millis(500);
@@ -53,6 +53,7 @@ impl Workers {
             idempotency::sweep(store)?;
             privacy::sweep(store)?;
             export::sweep(store, &data_dir)?;
+            webhook::sweep(store)?;
             Ok(SWEEP)
         })?;
         Ok(Self { threads: vec![jobs, house] })

@@ -1230,6 +1230,58 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::store::sql::{Instant, Json, Uuid};
+
+    webhook_endpoints (id) {
+        id -> Uuid,
+        name -> Text,
+        url -> Text,
+        types -> Json,
+        status -> Text,
+        status_reason -> Nullable<Text>,
+        owner -> Text,
+        asker_sealed -> Binary,
+        secret_sealed -> Nullable<Binary>,
+        previous_secret_sealed -> Nullable<Binary>,
+        previous_valid_until -> Nullable<Instant>,
+        position -> BigInt,
+        replay_position -> Nullable<BigInt>,
+        replay_until -> Nullable<BigInt>,
+        failing_since -> Nullable<Instant>,
+        last_success_at -> Nullable<Instant>,
+        resume_at -> Nullable<Instant>,
+        lease_owner -> Nullable<Uuid>,
+        lease_until -> Nullable<Instant>,
+        created_at -> Instant,
+        updated_at -> Instant,
+        version -> BigInt,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::store::sql::{Instant, Json, Uuid};
+
+    webhook_deliveries (id) {
+        id -> Uuid,
+        endpoint_id -> Uuid,
+        event_id -> Uuid,
+        event_type -> Text,
+        state -> Text,
+        attempts -> Integer,
+        next_attempt_at -> Nullable<Instant>,
+        last_attempt_at -> Nullable<Instant>,
+        last_status -> Nullable<Integer>,
+        last_error -> Nullable<Text>,
+        last_duration_ms -> Nullable<Integer>,
+        created_at -> Instant,
+        finished_at -> Nullable<Instant>,
+        version -> BigInt,
+    }
+}
+
 diesel::allow_tables_to_appear_in_same_query!(
     access_log,
     account_balances,
@@ -1295,4 +1347,6 @@ diesel::allow_tables_to_appear_in_same_query!(
     team_members,
     teams,
     transactions,
+    webhook_deliveries,
+    webhook_endpoints,
 );

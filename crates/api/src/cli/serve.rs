@@ -9,6 +9,7 @@ use crate::{
     hardening::{self, Installation},
     server::{self, State},
     settings::Settings,
+    webhook::{Couriers, Outbound, Post},
     worker::{self, Workers},
 };
 
@@ -25,8 +26,10 @@ pub(crate) fn run(database: &DatabaseOptions, settings: &Settings) -> Result<()>
     let sequencer = Sequencer::start(store.clone()).map_err(Error::internal)?;
     let gate = Gate::new(store.clone(), settings.auth())?;
     let workers = Workers::start(&store, worker::runner(settings), settings.data_dir.clone())?;
+    let couriers = Couriers::start(Post::new(store.clone(), Outbound::new(settings)?))?;
     let state = State::new(store, gate, settings.clone())?;
     let served = actix_web::rt::System::new().block_on(server::serve(state));
+    couriers.stop();
     workers.stop();
     drop(sequencer);
     served

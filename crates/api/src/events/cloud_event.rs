@@ -49,6 +49,18 @@ pub struct CloudEvent {
 }
 
 impl CloudEvent {
+    /// An event of no customer, with all its facts.
+    pub(super) fn whole(event: Event) -> Self {
+        let data = event.data.0.as_object().cloned().unwrap_or_default();
+        Self::new(event, None, data)
+    }
+
+    /// Its place in the feed.
+    #[must_use]
+    pub fn position(&self) -> i64 {
+        self.sequence.parse().unwrap_or_default()
+    }
+
     /// The event, of this customer of today, with what may be told of its facts.
     pub(super) fn new(event: Event, customer: Option<CustomerId>, data: Map<String, Value>) -> Self {
         let partition = customer.map(kehu_kernel::Id::cast).or(event.account_id).unwrap_or(event.subject_id);

@@ -1,7 +1,10 @@
 //! The change feed: events after a position, as far as the reader may be told.
 
 use kehu_customer::scope;
-use kehu_kernel::{Action, Actor, Conn, Error, Result, event};
+use kehu_kernel::{
+    Action, Actor, AnyId, Conn, Error, Result,
+    event::{self, Event},
+};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -55,7 +58,9 @@ impl<'de> Deserialize<'de> for EventTypePattern {
 }
 
 impl EventTypePattern {
-    fn fits(&self, kind: &str) -> bool {
+    /// Whether a type is meant.
+    #[must_use]
+    pub fn fits(&self, kind: &str) -> bool {
         match self.0.strip_suffix('*') {
             Some(noun) => kind.starts_with(noun),
             None => kind == self.0,
@@ -182,6 +187,17 @@ pub fn read(conn: &mut Conn, actor: &Actor, wanted: &Wanted, after: i64) -> Resu
         }
     }
     Ok(found)
+}
+
+/// These events, as far as they may be told at this moment; what happened to `own` itself is told in any case.
+///
+/// # Errors
+/// [`Error::Forbidden`] without `event.read`.
+pub fn tell(conn: &mut Conn, actor: &Actor, events: Vec<Event>, own: AnyId) -> Result<Vec<CloudEvent>> {
+    let reach = scope::allow_inside(actor, Action::EventRead)?;
+    let (own, others): (Vec<_>, Vec<_>) = events.into_iter().partition(|event| event.subject_id == own);
+    let told = sight::tell(conn, actor, &reach, others)?.into_iter().map(|(_, event)| event);
+    Ok(own.into_iter().map(CloudEvent::whole).chain(told).collect())
 }
 
 #[cfg(test)]

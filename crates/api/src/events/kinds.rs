@@ -59,6 +59,7 @@ const WHOLE: &[(&str, Action)] = &[
     ("client", Action::ClientManage),
     ("job", Action::JobManage),
     ("export", Action::AuditRead),
+    ("webhook_endpoint", Action::WebhookManage),
 ];
 
 /// What is needed to be told of a type of event. What nobody has thought of is told to those who may verify the whole trail.

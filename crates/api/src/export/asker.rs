@@ -1,4 +1,4 @@
-//! Who asked for an export, kept so that the rights are looked up anew when the job runs and when the file is fetched.
+//! Who asked for what is done later, an export or a webhook, kept so that the rights are looked up anew at that moment.
 
 use kehu_kernel::{Actor, Conn, Error, Result};
 use serde::{Deserialize, Serialize};
@@ -31,7 +31,10 @@ impl Asker {
 }
 
 /// The actor that this bearer is now; nobody when it may not come in any more.
-pub(super) fn actor(conn: &mut Conn, asker: &Value) -> Result<Option<Actor>> {
+///
+/// # Errors
+/// The database's.
+pub fn actor(conn: &mut Conn, asker: &Value) -> Result<Option<Actor>> {
     let Asker { mut claims, machine, person } = Asker::deserialize(asker).map_err(Error::internal)?;
     claims.machine = machine;
     match caller::resolve(conn, &claims, person.as_deref()) {

@@ -18,7 +18,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 
 use super::{columns, given::Given};
-use crate::{client, extract::Nothing, openapi};
+use crate::{client, extract::Nothing, openapi, webhook};
 
 /// Opens a list under a filter.
 pub(super) fn open(list: L, filter: &Map<String, Value>) -> Result<Opened> {
@@ -77,6 +77,8 @@ fn reading(list: L, given: &Given<'_>) -> Result<Reading> {
         L::ListTagDomains => all(given, tag::domain::list),
         L::ListTags => by(given, tag::definition::list),
         L::ListTeams => by(given, team::list),
+        L::ListWebhookDeliveries => by(given, webhook::list_deliveries),
+        L::ListWebhookEndpoints => by(given, webhook::list),
         L::SearchCustomers => searched(given),
     }
 }

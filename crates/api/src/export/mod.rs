@@ -8,7 +8,7 @@ pub mod range;
 
 use kehu_intake::export::Source;
 
-pub use asker::Asker;
+pub use asker::{Asker, actor};
 
 /// What exports need of the API.
-pub const SOURCE: Source = Source { open: lists::open, actor: asker::actor };
+pub const SOURCE: Source = Source { open: lists::open, actor };

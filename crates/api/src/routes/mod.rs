@@ -48,7 +48,9 @@ fn v1(config: &mut ServiceConfig<'_>) {
         .service(scope("/tag-domains").configure(customer::tag::configure_domains))
         .service(scope("/tags").configure(customer::tag::configure_library))
         .service(scope("/teams").configure(organization::team::configure))
-        .service(scope("/transactions").configure(account_link::transaction::configure));
+        .service(scope("/transactions").configure(account_link::transaction::configure))
+        .service(scope("/webhook-deliveries").configure(api::webhook::configure_deliveries))
+        .service(scope("/webhook-endpoints").configure(api::webhook::configure));
 }
 
 /// Customers, and what belongs to them, of several crates.

@@ -189,6 +189,14 @@ pub const UNTOLD: &[&str] = &[
     "attribute_definition.updated",
     "team.created",
     "team.updated",
+    "webhook_endpoint.created",
+    "webhook_endpoint.disabled",
+    "webhook_endpoint.enabled",
+    "webhook_endpoint.ended",
+    "webhook_endpoint.replayed",
+    "webhook_endpoint.secret_rotated",
+    "webhook_endpoint.tested",
+    "webhook_endpoint.updated",
 ];
 
 /// How an event is told.

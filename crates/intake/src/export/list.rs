@@ -87,6 +87,10 @@ text_enum! {
         ListTags = "list_tags",
         /// As "List teams".
         ListTeams = "list_teams",
+        /// As "List webhook deliveries".
+        ListWebhookDeliveries = "list_webhook_deliveries",
+        /// As "List webhook endpoints".
+        ListWebhookEndpoints = "list_webhook_endpoints",
         /// As "Search customers".
         SearchCustomers = "search_customers",
     }

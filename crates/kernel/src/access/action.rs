@@ -63,6 +63,8 @@ crate::text_enum! {
         ClientManage = "client.manage",
         /// Read the change feed.
         EventRead = "event.read",
+        /// Have events posted to addresses of one's own; with depth `all`, see and stop the endpoints of others too.
+        WebhookManage = "webhook.manage",
         /// Read the access log and verify the audit chain.
         AuditRead = "audit.read",
     }

@@ -4,7 +4,7 @@ use std::ops::{Deref, DerefMut};
 
 use super::Conn;
 use crate::{
-    Actor, Error, Result,
+    Actor, AnyId, Error, Result,
     event::{self, NewEvent},
 };
 
@@ -21,7 +21,15 @@ impl<'a> Tx<'a> {
 
     /// Records what happened, to be written with the change itself.
     pub fn emit(&mut self, actor: &Actor, event: NewEvent) {
-        self.events.push(event::Pending::new(actor, event, self.conn.now));
+        self.record(actor, event);
+    }
+
+    /// As [`Tx::emit`], for whoever has to name the event; its id.
+    pub fn record(&mut self, actor: &Actor, event: NewEvent) -> AnyId {
+        let event = event::Pending::new(actor, event, self.conn.now);
+        let id = event.id;
+        self.events.push(event);
+        id
     }
 
     /// Runs a part of the transaction so that its failure undoes that part alone.
