@@ -123,3 +123,31 @@ async fn no_answer_is_told(app: App) {
     let tried = posted_to(&app, &receiver.url()).await.to_string();
     assert!(!tried.contains("secret") && !tried.contains("planted"), "{tried}");
 }
+
+/// Over TLS to whoever has a certificate that is trusted: the public ones, or those of the settings instead.
+#[actix_web::test]
+async fn certificates_are_those_that_are_trusted() {
+    let trusted = format!("{}/support/keys/localhost.pem", env!("CARGO_MANIFEST_DIR"));
+    let receiver = Receiver::secure();
+    let url = format!("https://localhost:{}/hook", receiver.address.port());
+    let strict = Settings { webhook_plain_http: false, ..settings() };
+    let app = on(Backend::Sqlite, strict.clone()).await;
+    assert_eq!(posted_to(&app, &url).await["last_error"], "tls");
+    assert!(receiver.received().is_empty());
+    let app = on(Backend::Sqlite, Settings { webhook_certificates: Some(trusted.into()), ..strict.clone() }).await;
+    let tried = posted_to(&app, &url).await;
+    assert!(tried["state"] == "delivered" && !receiver.received().is_empty(), "{tried}");
+    // The certificate is that of a name, not of an address.
+    let by_address = url.replace("localhost", "127.0.0.2");
+    assert!(["tls", "unreachable"].contains(&posted_to(&app, &by_address).await["last_error"].as_str().unwrap()));
+    for (path, content) in
+        [("missing.pem", None), ("empty.pem", Some("")), ("broken.pem", Some("-----BEGIN CERTIFICATE-----\nx"))]
+    {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join(path);
+        if let Some(content) = content {
+            std::fs::write(&path, content).unwrap();
+        }
+        assert!(kehu_api::webhook::Outbound::new(&Settings { webhook_certificates: Some(path), ..strict.clone() }).is_err());
+    }
+}

@@ -14,6 +14,10 @@ use std::{
 
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use hmac::{Hmac, KeyInit, Mac};
+use rustls::{
+    ServerConfig, ServerConnection, StreamOwned,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+};
 use serde_json::Value;
 use sha2::Sha256;
 
@@ -69,6 +73,24 @@ pub fn status(status: u16) -> String {
 impl Receiver {
     /// Takes everything.
     pub fn start() -> Self {
+        Self::listen(None)
+    }
+
+    /// As [`Receiver::start`], over TLS, with the certificate of the tests for `localhost`.
+    pub fn secure() -> Self {
+        let key = |name: &str| format!("{}/support/keys/{name}", env!("CARGO_MANIFEST_DIR"));
+        let certificate = CertificateDer::from_pem_file(key("localhost.pem")).unwrap();
+        let own = PrivateKeyDer::from_pem_file(key("localhost.key.pem")).unwrap();
+        let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate], own)
+            .unwrap();
+        Self::listen(Some(Arc::new(config)))
+    }
+
+    fn listen(tls: Option<Arc<ServerConfig>>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let script: Arc<Mutex<Arc<Script>>> = Arc::new(Mutex::new(Arc::new(|_: &Received| status(204))));
@@ -80,8 +102,14 @@ impl Receiver {
                 if closed.load(Ordering::SeqCst) {
                     return;
                 }
-                let (received, script) = (Arc::clone(&received), Arc::clone(&script));
-                std::thread::spawn(move || drop(take(stream.unwrap(), &received, &script)));
+                let (received, script, tls) = (Arc::clone(&received), Arc::clone(&script), tls.clone());
+                std::thread::spawn(move || {
+                    let stream = stream.unwrap();
+                    drop(match tls {
+                        None => take(stream, &received, &script),
+                        Some(tls) => take(StreamOwned::new(ServerConnection::new(tls).unwrap(), stream), &received, &script),
+                    });
+                });
             }
         });
         receiver
@@ -134,8 +162,8 @@ impl Drop for Receiver {
     }
 }
 
-fn take(mut stream: TcpStream, received: &Mutex<Vec<Received>>, script: &Mutex<Arc<Script>>) -> std::io::Result<()> {
-    let mut reader = BufReader::new(stream.try_clone()?);
+fn take(stream: impl Read + Write, received: &Mutex<Vec<Received>>, script: &Mutex<Arc<Script>>) -> std::io::Result<()> {
+    let mut reader = BufReader::new(stream);
     let mut line = String::new();
     reader.read_line(&mut line)?;
     let Some(path) = line.split(' ').nth(1).map(ToOwned::to_owned) else { return Ok(()) };
@@ -152,5 +180,7 @@ fn take(mut stream: TcpStream, received: &Mutex<Vec<Received>>, script: &Mutex<A
     let one = Received { path, headers, body: String::from_utf8(body).unwrap() };
     received.lock().unwrap().push(one.clone());
     let script = Arc::clone(&script.lock().unwrap());
-    stream.write_all(script(&one).as_bytes())
+    let stream = reader.get_mut();
+    stream.write_all(script(&one).as_bytes())?;
+    stream.flush()
 }
