@@ -36,6 +36,7 @@ posting!(
     an_event_is_valid_by_the_schema_of_cloud_events,
     two_owners_are_told_different_things,
     what_may_not_be_told_any_more_is_withheld,
+    an_erased_customer_is_posted_no_more,
     an_owner_without_rights_is_told_nothing,
     a_secret_is_shown_once_and_rotated_with_an_overlap,
     only_its_owner_changes_an_endpoint,
@@ -208,6 +209,31 @@ async fn what_may_not_be_told_any_more_is_withheld(app: App) {
     app.deliver();
     assert!(receiver.received().is_empty(), "{:?}", receiver.received());
     assert_eq!(log(&owner, &endpoint).await[0]["state"], "withheld");
+}
+
+async fn an_erased_customer_is_posted_no_more(app: App) {
+    let admin = lasting(&app);
+    let ids = bank(&admin).await;
+    let receiver = Receiver::start();
+    let (endpoint, _) = endpoint(&admin, &receiver, &["customer.*", "contact_point.*"]).await;
+    receiver.answer(|_| crate::support::receiver::status(500));
+    let anna = customer(&admin, "Anna", &ids["A"]).await;
+    let point = json!({ "kind": "phone", "value": "13800138000" });
+    admin.post(&format!("/v1/customers/{anna}/contact-points"), point).await.expect(201);
+    app.deliver();
+    receiver.take();
+    receiver.answer(|_| crate::support::receiver::status(200));
+    let officer = app.role("privacy_officer").with("X-Purpose", "request of the customer");
+    let now = version(&admin.get(&format!("/v1/customers/{anna}")).await.expect(200));
+    let reason = json!({ "reason": "request of the customer" });
+    officer.command(&format!("/v1/customers/{anna}/privacy/erasure"), now, reason).await.expect(200);
+    app.store.clock().advance(std::time::Duration::from_secs(3600));
+    app.deliver();
+    // That it is gone is told, and nothing of what it was.
+    assert_eq!(receiver.types(), ["customer.erased"]);
+    assert_eq!(receiver.received()[0].event()["data"], json!({}));
+    let states: Vec<Value> = log(&admin, &endpoint).await.iter().map(|one| one["state"].clone()).collect();
+    assert_eq!(states, ["withheld", "withheld", "delivered"]);
 }
 
 async fn an_owner_without_rights_is_told_nothing(app: App) {

@@ -18,7 +18,7 @@ use crate::{
     support::{
         App, Client,
         ledger::{bank, customer, text},
-        receiver::{Receiver, status},
+        receiver::{Received, Receiver, status},
     },
     webhook::{endpoint, lasting, log, path, settings, version},
 };
@@ -165,17 +165,28 @@ async fn what_nobody_takes_is_a_dead_letter_and_can_be_replayed(app: App) {
     change(&admin, &anna, 1).await;
     pass(&app, 0);
     assert_eq!(by_customer(&receiver)[&anna].len(), 11);
+    // The dead letters of a range, and of all.
     let delivery = format!("/v1/webhook-deliveries/{}", text(&dead[0]["id"]));
-    assert_eq!(admin.command(&format!("{delivery}/replay"), 1, json!({})).await.problem(412), "precondition_failed");
-    let again = admin.command(&format!("{delivery}/replay"), version(&dead[0]), json!({})).await.expect(200);
+    let place = receiver.received().iter().map(Received::event).find(|event| event["id"] == dead[0]["event_id"]);
+    let after = place.unwrap()["sequence"].clone();
+    for (n, (after, state)) in [(after, "dead"), (json!("0"), "delivered")].into_iter().enumerate() {
+        let wish = json!({ "after": after, "dead_only": true });
+        let version = i64::try_from(n).unwrap() + 1;
+        admin.command(&format!("{}/replay", path(&endpoint)), version, wish).await.expect(202);
+        pass(&app, 0);
+        assert_eq!(admin.get(&delivery).await.expect(200)["state"], state);
+    }
+    assert_eq!(by_customer(&receiver)[&anna].len(), 12);
+    // One delivery, whatever became of it.
+    let taken = admin.get(&delivery).await.expect(200);
+    let replay = format!("{delivery}/replay");
+    assert_eq!(admin.command(&replay, 1, json!({})).await.problem(412), "precondition_failed");
+    let again = admin.command(&replay, version(&taken), json!({})).await.expect(200);
     assert_eq!((&again["state"], &again["attempts"]), (&json!("pending"), &json!(0)));
-    assert_eq!(
-        admin.command(&format!("{delivery}/replay"), version(&again), json!({})).await.problem(409),
-        "webhook_delivery_pending"
-    );
+    assert_eq!(admin.command(&replay, version(&again), json!({})).await.problem(409), "webhook_delivery_pending");
     pass(&app, 0);
     assert_eq!(admin.get(&delivery).await.expect(200)["state"], "delivered");
-    assert_eq!(by_customer(&receiver)[&anna].len(), 12);
+    assert_eq!(by_customer(&receiver)[&anna].len(), 13);
 }
 
 async fn a_receiver_that_is_gone_is_left_alone(app: App) {
