@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check advisories openapi release schema bench migration doc
+.PHONY: help setup run test check advisories openapi release schema bench faults migration doc
 
 CUSTOMERS ?= 1000
 LISTEN ?= 127.0.0.1:8080
@@ -52,8 +52,15 @@ schema: ## Writes crates/kernel/src/schema.rs anew from a migrated PostgreSQL da
 	KEHU_WRITE_SCHEMA=1 cargo test -q -p kehu-tests -- rules::schema::the_schema_file_is_current
 	cargo fmt -p kehu-kernel
 
-bench: ## Measures the paths that goals are set for
-	cargo bench --locked -p kehu-tests --bench load
+bench: setup ## Measures the goals, each beside its limit: GOAL=S1,S2 N=10000,100000 ONLY=sqlite REPEAT=3 SECONDS=10
+	@tests/load/setup
+	cargo bench --locked -p kehu-tests --bench load -- $(if $(GOAL),--goal $(GOAL)) $(if $(N),--customers $(N)) \
+		$(if $(ONLY),--only $(ONLY)) $(if $(REPEAT),--repeat $(REPEAT)) $(if $(SECONDS),--seconds $(SECONDS))
+
+faults: setup ## Kills, stops, fills and locks what Kehu runs on, and counts what is left: ONLY=kills WRITES=10000 TIMES=50
+	@tests/faults/setup
+	cargo bench --locked -p kehu-tests --bench faults -- $(if $(ONLY),--only $(ONLY)) $(if $(WRITES),--writes $(WRITES)) \
+		$(if $(TIMES),--times $(TIMES))
 
 migration: ## Makes an empty migration in both trees: make migration NAME=add_x_to_y
 	@test -n "$(NAME)" || { echo "make migration NAME=verb_table"; exit 1; }

@@ -1,29 +1,22 @@
-//! A closed loop of callers, each on a connection of its own: the next request leaves when the answer is there.
+//! Single calls over one connection: the next request leaves when the answer is there.
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
     net::{SocketAddr, TcpStream},
-    sync::{
-        LazyLock,
-        atomic::{AtomicUsize, Ordering},
-    },
-    thread,
+    sync::LazyLock,
     time::{Duration, Instant},
 };
 
 use serde_json::{Value, json};
 
-/// What came out.
-pub struct Measured {
-    /// Requests a second.
-    pub rate: f64,
-    /// Microseconds of the server's processor time (user and system) a request.
-    pub processor_micros: f64,
+/// An administrator's.
+pub fn token() -> &'static str {
+    static TOKEN: LazyLock<String> = LazyLock::new(|| crate::support::sign(json!({ "sub": "load", "roles": ["administrator"] })));
+    &TOKEN
 }
 
 fn head(method: &str, path: &str) -> String {
-    static TOKEN: LazyLock<String> = LazyLock::new(|| crate::support::sign(json!({ "sub": "load", "roles": ["administrator"] })));
-    format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {}\r\n", *TOKEN)
+    format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {}\r\n", token())
 }
 
 /// The bytes of a GET.
@@ -43,31 +36,13 @@ pub fn size(address: SocketAddr, path: &str) -> usize {
     exchange(&mut BufReader::new(TcpStream::connect(address).unwrap()), &get(path), &mut Vec::new())
 }
 
-/// Calls with so many connections for so long.
-pub fn measure(
-    address: SocketAddr,
-    process: u32,
-    connections: usize,
-    time: Duration,
-    request: &(dyn Fn(usize) -> Vec<u8> + Sync),
-) -> Measured {
-    let count = AtomicUsize::new(0);
-    let (before, started) = (processor_time(process), Instant::now());
-    thread::scope(|scope| {
-        for _ in 0..connections {
-            scope.spawn(|| {
-                let mut stream = BufReader::new(TcpStream::connect(address).unwrap());
-                stream.get_ref().set_nodelay(true).unwrap();
-                let mut body = Vec::new();
-                while started.elapsed() < time {
-                    exchange(&mut stream, &request(count.fetch_add(1, Ordering::Relaxed)), &mut body);
-                }
-            });
-        }
-    });
-    let (seconds, used) = (started.elapsed().as_secs_f64(), processor_time(process) - before);
-    let count = f64::from(u32::try_from(count.into_inner()).unwrap());
-    Measured { rate: count / seconds, processor_micros: used.as_secs_f64() * 1e6 / count }
+/// Whether a GET of the path is answered with 200.
+pub fn answers(address: SocketAddr, path: &str) -> bool {
+    let Ok(mut stream) = TcpStream::connect(address) else { return false };
+    let mut line = String::new();
+    stream.write_all(&get(path)).is_ok()
+        && BufReader::new(stream).read_line(&mut line).is_ok()
+        && line.starts_with("HTTP/1.1 200")
 }
 
 /// How long each of these requests takes, one after the other on one connection.
@@ -103,13 +78,4 @@ fn exchange(stream: &mut BufReader<TcpStream>, request: &[u8], body: &mut Vec<u8
     stream.read_exact(body).unwrap();
     assert!(status.starts_with("HTTP/1.1 20"), "{status}{}", String::from_utf8_lossy(body));
     length
-}
-
-/// User and system time of a process, of which Linux counts a hundred ticks a second.
-fn processor_time(process: u32) -> Duration {
-    let text = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
-    // The name, in parentheses, may hold spaces; what follows it is numbers.
-    let (_, fields) = text.rsplit_once(')').unwrap();
-    let ticks: u64 = fields.split_whitespace().skip(11).take(2).map(|ticks| ticks.parse::<u64>().unwrap()).sum();
-    Duration::from_millis(ticks * 10)
 }

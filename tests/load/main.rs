@@ -1,139 +1,133 @@
-//! Ratios between Kehu and the least that the same machine needs for the same work, measured in one run.
+//! Ratios between Kehu and the least that the same machine needs for the same work, each measured in one run.
 //!
-//! `cargo bench -p kehu-tests --bench load` (`-- --quick` to try it, `-- --search 1000000` for lookup and search alone, with
-//! so many customers; `--only postgres` for one database). Servers are processes of their own, so that
-//! their processor time is theirs alone.
+//! `make bench` runs all goals, `make bench GOAL=S2 N=10000 ONLY=sqlite` one of them. Servers are processes of their own, so
+//! that their processor time is theirs alone. Banks are kept in `target/bench`, and so is the report.
 #![forbid(unsafe_code)]
 
 #[path = "../support/mod.rs"]
 #[expect(dead_code, unused_imports, reason = "the tests use the rest")]
 mod support;
 
+mod banks;
 mod caller;
 mod constant;
+mod reads;
+mod report;
 mod search;
+mod shadow;
+mod start;
+mod statements;
+mod tools;
+mod writes;
 
-use std::{
-    net::SocketAddr,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 
-use diesel::{Connection, PgConnection, RunQueryDsl, SqliteConnection, connection::SimpleConnection, sql_query};
-use serde_json::json;
+use clap::Parser;
 
-use caller::{Measured, measure};
-use support::process::{Caller, Server, free_address, text};
+use banks::Bank;
+use report::{Report, Row, Wanted};
+use tools::Load;
 
 const CONNECTIONS: usize = 64;
 
-fn main() {
-    let arguments: Vec<String> = std::env::args().collect();
-    if let [_, flag, address, size] = arguments.as_slice()
-        && flag == "--constant"
-    {
-        return constant::serve(address.parse().unwrap(), size.parse().unwrap());
+#[derive(Parser)]
+struct Options {
+    /// Which goals: `S1`, or several with commas between.
+    #[arg(long, value_delimiter = ',')]
+    goal: Vec<String>,
+    /// Of how many customers the banks are.
+    #[arg(long, value_delimiter = ',', default_values_t = [10_000, 100_000, 1_000_000])]
+    customers: Vec<u64>,
+    /// Which database: `sqlite` or `postgres`; both without it.
+    #[arg(long)]
+    only: Option<String>,
+    /// How often ours and the limit are measured, one after the other.
+    #[arg(long, default_value_t = 3)]
+    repeat: usize,
+    /// Seconds that each of them takes.
+    #[arg(long, default_value_t = 10)]
+    seconds: u64,
+    /// Serves answers of so many bytes at an address: the limit of S1 calls this program again.
+    #[arg(long, num_args = 2, value_names = ["ADDRESS", "BYTES"])]
+    constant: Vec<String>,
+    /// What cargo adds.
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+/// A run: how it measures, and what came out so far.
+pub struct Run {
+    /// How often.
+    pub repeat: usize,
+    /// How long each time.
+    pub time: Duration,
+    /// The lines.
+    pub report: Report,
+    /// Milliseconds of the median answer, by goal and database, then by the size of the bank.
+    medians: BTreeMap<(&'static str, &'static str), BTreeMap<u64, f64>>,
+}
+
+impl Run {
+    /// Keeps the median answer for S9.
+    pub fn note_growth(&mut self, goal: &'static str, bank: &Bank, loads: &[Load]) {
+        let median = report::median(loads.iter().map(|load| load.p50).collect());
+        self.note_median(goal, bank, median);
     }
-    let quick = arguments.iter().any(|argument| argument == "--quick");
-    let alone = arguments.iter().position(|argument| argument == "--search").map(|place| arguments[place + 1].parse().unwrap());
-    let wanted = |name: &str| {
-        let only = arguments.iter().position(|argument| argument == "--only").map(|place| arguments[place + 1].as_str());
-        only.is_none_or(|only| only == name)
-    };
-    let directory = tempfile::tempdir().unwrap();
-    let sqlite = |name: &str| format!("sqlite://{}/{name}.db", directory.path().display());
-    if alone.is_none() {
-        for (name, url) in databases(&wanted, &|| sqlite("kehu")) {
-            bench(name, &url, quick);
+
+    /// Keeps the median answer for S9, in milliseconds.
+    pub fn note_median(&mut self, goal: &'static str, bank: &Bank, median: f64) {
+        self.medians.entry((goal, bank.backend)).or_default().insert(bank.customers, median);
+    }
+
+    /// S9: how much slower the largest bank is than the smallest.
+    fn growth(&mut self) {
+        for ((goal, backend), medians) in std::mem::take(&mut self.medians) {
+            let (Some((small, least)), Some((large, most))) = (medians.first_key_value(), medians.last_key_value()) else {
+                continue;
+            };
+            if small < large {
+                self.report.add(Row {
+                    goal: "S9",
+                    what: format!("median of {goal} beside that with {small} customers"),
+                    backend,
+                    customers: *large,
+                    pairs: vec![(*most, *least)],
+                    unit: "ms",
+                    wanted: Wanted::AtMost(1.5),
+                    more: String::new(),
+                });
+            }
         }
     }
-    let customers = alone.unwrap_or(if quick { 2_000 } else { 1_000_000 });
-    for (name, url) in databases(&wanted, &|| sqlite("search")) {
-        search::bench(name, &url, customers);
+}
+
+/// A goal: how its lines are made.
+type Goal = fn(&mut Run, &Bank);
+
+const GOALS: &[(&str, Goal)] =
+    &[("S1", reads::customer), ("S2", reads::view), ("S4", writes::contact_point), ("S7", search::bench), ("S13", start::bench)];
+
+fn main() {
+    let options = Options::parse();
+    if let [address, size] = options.constant.as_slice() {
+        let address: SocketAddr = address.parse().unwrap();
+        return constant::serve(address, size.parse().unwrap());
     }
-}
-
-/// The databases that are wanted: their names and where they are.
-fn databases(wanted: &dyn Fn(&str) -> bool, sqlite: &dyn Fn() -> String) -> impl Iterator<Item = (&'static str, String)> {
-    let sqlite = wanted("sqlite").then(|| ("sqlite", sqlite()));
-    let postgres = wanted("postgres").then(|| ("postgres", support::postgres::empty_database()));
-    sqlite.into_iter().chain(postgres)
-}
-
-fn bench(name: &str, url: &str, quick: bool) {
-    let (customers, time) = if quick { (100, Duration::from_secs(1)) } else { (5_000, Duration::from_secs(10)) };
-    text(url, &["migrate"]);
-    let server = Server::start(url, free_address(), &["--request-timeout", "30"]);
-    let paths = fill(server.address, customers);
-    reads(name, &server, &paths, time);
-    writes(name, url, &server, &paths, time);
-}
-
-/// Makes customers through the API; their paths.
-fn fill(address: SocketAddr, customers: usize) -> Vec<String> {
-    let caller = Caller::administrator(&format!("http://{address}"));
-    let make = |number: usize| {
-        let body = json!({ "kind": "personal", "personal": { "full_name": format!("Customer {number}") } });
-        let (status, made) = caller.post("/v1/customers", &format!("customer-{number}"), &body).unwrap();
-        assert_eq!(status, 201, "{made}");
-        format!("/v1/customers/{}", made["id"].as_str().unwrap())
-    };
-    (0..customers).map(make).collect()
-}
-
-fn reads(name: &str, server: &Server, paths: &[String], time: Duration) {
-    let size = caller::size(server.address, &paths[0]);
-    let requests = |number: usize| caller::get(&paths[number % paths.len()]);
-    let kehu = measure(server.address, server.id(), CONNECTIONS, time, &requests);
-    let constant = constant::Child::start(size);
-    let least = measure(constant.address, constant.id(), CONNECTIONS, time, &requests);
-    show(&format!("{name}: GET customer, {size} bytes"), &kehu, &least, "a constant answer");
-}
-
-fn writes(name: &str, url: &str, server: &Server, paths: &[String], time: Duration) {
-    let requests = |number: usize| {
-        let path = format!("{}/contact-points", paths[number % paths.len()]);
-        caller::post(&path, &json!({ "kind": "email", "value": format!("bench{number}@example.com") }))
-    };
-    let kehu = measure(server.address, server.id(), CONNECTIONS, time, &requests);
-    let direct = insert_directly(url, time);
-    println!(
-        "{name}: POST contact point  {:.0}/s, {:.0} us of processor time each; one row in one commit on one connection {direct:.0}/s; ratio {:.2}",
-        kehu.rate,
-        kehu.processor_micros,
-        kehu.rate / direct
-    );
-}
-
-/// Rows a second, each committed durably, on one connection and without Kehu.
-fn insert_directly(url: &str, time: Duration) -> f64 {
-    const COPY: &str = "CREATE TABLE bench_rows AS SELECT * FROM contact_points LIMIT 1";
-    const INSERT: &str = "INSERT INTO bench_rows SELECT * FROM bench_rows LIMIT 1";
-    let started = Instant::now();
-    let mut rows = 0.0;
-    let mut insert: Box<dyn FnMut()> = if let Some(path) = url.strip_prefix("sqlite://") {
-        let mut conn = SqliteConnection::establish(path).unwrap();
-        conn.batch_execute("PRAGMA busy_timeout = 10000; PRAGMA synchronous = FULL").unwrap();
-        conn.batch_execute(COPY).unwrap();
-        Box::new(move || assert_eq!(sql_query(INSERT).execute(&mut conn).unwrap(), 1))
-    } else {
-        let mut conn = PgConnection::establish(url).unwrap();
-        conn.batch_execute(COPY).unwrap();
-        Box::new(move || assert_eq!(sql_query(INSERT).execute(&mut conn).unwrap(), 1))
-    };
-    while started.elapsed() < time {
-        insert();
-        rows += 1.0;
+    let time = Duration::from_secs(options.seconds);
+    let mut run = Run { repeat: options.repeat, time, report: Report::default(), medians: BTreeMap::new() };
+    for backend in ["sqlite", "postgres"] {
+        if options.only.as_deref().is_some_and(|only| only != backend) {
+            continue;
+        }
+        for &customers in &options.customers {
+            let bank = Bank::of(backend, customers);
+            for (name, goal) in GOALS {
+                if options.goal.is_empty() || options.goal.iter().any(|wanted| wanted == name) {
+                    goal(&mut run, &bank);
+                }
+            }
+        }
     }
-    rows / started.elapsed().as_secs_f64()
-}
-
-fn show(what: &str, kehu: &Measured, least: &Measured, of: &str) {
-    println!(
-        "{what}  {:.0}/s, {:.0} us of processor time each; {of} {:.0}/s, {:.0} us; ratio of rates {:.2}",
-        kehu.rate,
-        kehu.processor_micros,
-        least.rate,
-        least.processor_micros,
-        kehu.rate / least.rate
-    );
+    run.growth();
+    run.report.close(&banks::folder().join("report.json"));
 }

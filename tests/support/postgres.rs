@@ -73,22 +73,47 @@ fn execute(url: &str, sql: &str) {
 }
 
 fn start() -> String {
-    let binaries = binaries();
     let directory = tempfile::Builder::new().prefix("kehu-postgres-").tempdir().unwrap().keep();
+    // No durability: the cluster dies with the run.
+    let options = "-c fsync=off -c full_page_writes=off -c synchronous_commit=off -c max_connections=600 \
+                   -c shared_buffers=64MB -c autovacuum=off";
+    let url = start_in(&directory, &directory, options);
+    watch(&directory, &format!("rm -rf {}", directory.display()));
+    url
+}
+
+/// A cluster in a folder that is kept; it is made when it is not there. The URL has `{}` in place of the database.
+pub fn kept(directory: &Path, options: &str) -> String {
+    let sockets = tempfile::Builder::new().prefix("kehu-postgres-").tempdir().unwrap().keep();
+    std::fs::create_dir_all(directory).unwrap();
+    let url = start_in(directory, &sockets, options);
+    watch(directory, &format!("rm -rf {}", sockets.display()));
+    url
+}
+
+/// Has `pg_ctl` do this with the cluster in a folder.
+pub fn control(directory: &Path, arguments: &[&str]) {
+    let mut command = unprivileged(&binaries().join("pg_ctl"), owner_of_process_is_root());
+    command.args(["-w", "-s", "-t", "120", "-l"]).arg(directory.join("log")).arg("-D").arg(directory.join("data"));
+    run(command.args(arguments));
+}
+
+/// Starts a server on sockets only: no port to collide on.
+fn start_in(directory: &Path, sockets: &Path, options: &str) -> String {
+    let binaries = binaries();
     let data = directory.join("data");
     let root = owner_of_process_is_root();
     if root {
         // The server refuses to run as root.
-        run(Command::new("chown").arg("postgres").arg(&directory));
+        for folder in [directory, sockets] {
+            run(Command::new("chown").arg("postgres").arg(folder));
+        }
     }
     let as_server = |program: &str| unprivileged(&binaries.join(program), root);
-    run(as_server("initdb").args(["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "-N", "-D"]).arg(&data));
-    // No durability: the cluster dies with the run. Sockets only: no port to collide on.
-    let options = format!(
-        "-c listen_addresses='' -c unix_socket_directories={} -c fsync=off -c full_page_writes=off -c synchronous_commit=off \
-         -c max_connections=600 -c shared_buffers=64MB -c autovacuum=off",
-        directory.display()
-    );
+    if !data.join("PG_VERSION").exists() {
+        run(as_server("initdb").args(["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "-N", "-D"]).arg(&data));
+    }
+    let options = format!("-c listen_addresses='' -c unix_socket_directories={} {options}", sockets.display());
     run(as_server("pg_ctl")
         .args(["-w", "-s", "-l"])
         .arg(directory.join("log"))
@@ -97,17 +122,16 @@ fn start() -> String {
         .arg("-D")
         .arg(&data)
         .arg("start"));
-    watch(&binaries, &directory, root);
-    format!("postgres:///{{}}?host={}&user=postgres", directory.display())
+    format!("postgres:///{{}}?host={}&user=postgres", sockets.display())
 }
 
-/// Stops and removes the cluster when this process is gone, however it ends.
-fn watch(binaries: &Path, directory: &Path, root: bool) {
+/// Stops the cluster and cleans up when this process is gone, however it ends.
+fn watch(directory: &Path, cleaning: &str) {
     let script = format!(
-        "while kill -0 {pid} 2>/dev/null; do sleep 1; done; {switch}{stop} -m immediate -D {dir}/data stop; rm -rf {dir}",
+        "while kill -0 {pid} 2>/dev/null; do sleep 1; done; {switch}{stop} -m fast -D {dir}/data stop; {cleaning}",
         pid = std::process::id(),
-        switch = if root { "setpriv --reuid=postgres --regid=postgres --clear-groups " } else { "" },
-        stop = binaries.join("pg_ctl").display(),
+        switch = if owner_of_process_is_root() { "setpriv --reuid=postgres --regid=postgres --clear-groups " } else { "" },
+        stop = binaries().join("pg_ctl").display(),
         dir = directory.display(),
     );
     let mut shell = Command::new("setsid");

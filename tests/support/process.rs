@@ -55,8 +55,12 @@ impl Server {
     pub fn start(url: &str, address: SocketAddr, options: &[&str]) -> Self {
         let listen = address.to_string();
         let common = ["serve", "--listen", &listen, "--rate-limit", "0/1"];
-        let child = kehu(url, &[&common, options].concat()).spawn().unwrap();
-        let server = Self { child, address };
+        Self::of(kehu(url, &[&common, options].concat()), address)
+    }
+
+    /// Starts this command, and waits until it listens there.
+    pub fn of(mut command: Command, address: SocketAddr) -> Self {
+        let server = Self { child: command.spawn().unwrap(), address };
         let deadline = Instant::now() + Duration::from_secs(20);
         while TcpStream::connect(address).is_err() {
             assert!(Instant::now() < deadline, "the server does not listen");
@@ -123,6 +127,19 @@ impl Caller {
     pub fn post(&self, path: &str, key: &str, body: &Value) -> Result<(u16, Value), ureq::Error> {
         let request = self.agent.post(format!("{}{path}", self.base)).header("Authorization", &self.authorization);
         answer(request.header("Idempotency-Key", key).content_type("application/json").send(body.to_string())?)
+    }
+
+    /// Status and body of a POST under a key, on the record as it is in this version.
+    pub fn command(&self, path: &str, key: &str, version: u64, body: &Value) -> Result<(u16, Value), ureq::Error> {
+        let request = self.agent.post(format!("{}{path}", self.base)).header("Authorization", &self.authorization);
+        let request = request.header("Idempotency-Key", key).header("If-Match", format!("\"{version}\""));
+        answer(request.content_type("application/json").send(body.to_string())?)
+    }
+
+    /// Status and body of a POST of a form with these bounds between its parts.
+    pub fn upload(&self, path: &str, boundary: &str, form: String) -> Result<(u16, Value), ureq::Error> {
+        let request = self.agent.post(format!("{}{path}", self.base)).header("Authorization", &self.authorization);
+        answer(request.content_type(format!("multipart/form-data; boundary={boundary}")).send(form)?)
     }
 
     /// Sends a POST under its key again and again until the server says that it was carried out.
