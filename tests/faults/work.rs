@@ -121,13 +121,13 @@ fn merge(callers: &[Caller], stop: &AtomicBool) -> Vec<(String, String)> {
         let made = |side: &str| {
             let name = format!("Merged {turn} {side}");
             let body = json!({ "kind": "personal", "personal": { "full_name": name } });
-            insist(callers, turn, |caller| caller.post("/v1/customers", &name, &body));
+            insist(callers, turn, |caller| caller.post("/v1/customers", &name.replace(' ', "-"), &body));
             found(callers, turn, &name)
         };
         let (survivor, absorbed) = (made("survivor"), made("absorbed"));
         let body = json!({ "absorbed": [{ "customer_id": absorbed, "version": 1 }], "reason": "the same" });
         let path = format!("/v1/customers/{survivor}/merge");
-        insist(callers, turn, |caller| caller.command(&path, &format!("merge {turn}"), 1, &body));
+        insist(callers, turn, |caller| caller.command(&path, &format!("merge-{turn}"), 1, &body));
         merges.push((survivor, absorbed));
     }
     merges
@@ -137,7 +137,7 @@ fn merge(callers: &[Caller], stop: &AtomicBool) -> Vec<(String, String)> {
 fn found(callers: &[Caller], turn: usize, name: &str) -> String {
     let mut id = None;
     insist(callers, turn, |caller| {
-        let (status, page) = caller.post("/v1/customers/search", "", &json!({ "q": name }))?;
+        let (status, page) = caller.post("/v1/customers/search", "search", &json!({ "q": name }))?;
         let items = page["items"].as_array().cloned().unwrap_or_default();
         let one = items.iter().find(|item| item["customer"]["display_name"] == name || item["display_name"] == name);
         id = one.map(|item| item["customer"]["id"].as_str().or_else(|| item["id"].as_str()).unwrap().to_owned());

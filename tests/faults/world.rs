@@ -172,7 +172,7 @@ impl World {
 /// Makes a customer; its path.
 pub fn customer(caller: &Caller, name: &str) -> String {
     let body = json!({ "kind": "personal", "personal": { "full_name": name } });
-    let (status, made) = caller.post("/v1/customers", &format!("customer {name}"), &body).unwrap();
+    let (status, made) = caller.post("/v1/customers", &name.replace(' ', "-"), &body).unwrap();
     assert_eq!(status, 201, "{made}");
     format!("/v1/customers/{}", made["id"].as_str().unwrap())
 }
