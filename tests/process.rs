@@ -200,7 +200,7 @@ fn tls_is_spoken_with_the_certificate_of_the_bank() {
     let roots = ureq::tls::RootCerts::new_with_certs(&[root]);
     let tls = ureq::tls::TlsConfig::builder().root_certs(roots).build();
     let agent = ureq::Agent::config_builder().tls_config(tls).http_status_as_error(false).build().into();
-    let https = Caller::with(&format!("https://localhost:{}", server.address.port()), agent);
+    let https = Caller::with(&format!("https://localhost:{}", server.address.port()), "admin", agent);
     assert_eq!(https.get("/v1/branches").unwrap().0, 200);
     assert!(Caller::administrator(&base(&server)).get("/v1/branches").is_err(), "plain HTTP is not understood");
 }

@@ -91,6 +91,27 @@ pub fn kept(directory: &Path, options: &str) -> String {
     url
 }
 
+/// A cluster and a replica of it that lags by so many seconds; the URLs of an empty database at both, and where the replica
+/// lies, for [`control`].
+pub fn with_replica(lag: u32) -> (String, String, PathBuf) {
+    let folder = || tempfile::Builder::new().prefix("kehu-postgres-").tempdir().unwrap().keep();
+    let (primary, replica) = (folder(), folder());
+    let options = "-c fsync=off -c shared_buffers=32MB";
+    let first = start_in(&primary, &primary, options);
+    watch(&primary, &format!("rm -rf {}", primary.display()));
+    execute(&first.replace("{}", "postgres"), "CREATE DATABASE kehu");
+    let root = owner_of_process_is_root();
+    if root {
+        run(Command::new("chown").arg("postgres").arg(&replica));
+    }
+    let source = format!("host={} user=postgres", primary.display());
+    let mut copy = unprivileged(&binaries().join("pg_basebackup"), root);
+    run(copy.args(["-R", "-X", "stream", "-c", "fast", "-d", &source, "-D"]).arg(replica.join("data")));
+    let second = start_in(&replica, &replica, &format!("{options} -c recovery_min_apply_delay={lag}s"));
+    watch(&replica, &format!("rm -rf {}", replica.display()));
+    (first.replace("{}", "kehu"), second.replace("{}", "kehu"), replica)
+}
+
 /// Has `pg_ctl` do this with the cluster in a folder.
 pub fn control(directory: &Path, arguments: &[&str]) {
     let mut command = unprivileged(&binaries().join("pg_ctl"), owner_of_process_is_root());

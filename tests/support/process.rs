@@ -98,6 +98,11 @@ impl Drop for Server {
     }
 }
 
+fn agent() -> ureq::Agent {
+    let timeout = Some(Duration::from_secs(10));
+    ureq::Agent::config_builder().http_status_as_error(false).timeout_global(timeout).build().into()
+}
+
 /// A caller over the network.
 pub struct Caller {
     agent: ureq::Agent,
@@ -108,13 +113,17 @@ pub struct Caller {
 impl Caller {
     /// An administrator at `base`, such as `http://127.0.0.1:8080`.
     pub fn administrator(base: &str) -> Self {
-        let timeout = Some(Duration::from_secs(10));
-        Self::with(base, ureq::Agent::config_builder().http_status_as_error(false).timeout_global(timeout).build().into())
+        Self::with(base, "admin", agent())
     }
 
-    /// An administrator with an agent of the test's own.
-    pub fn with(base: &str, agent: ureq::Agent) -> Self {
-        let authorization = format!("Bearer {}", super::sign(serde_json::json!({ "sub": "admin", "roles": ["administrator"] })));
+    /// One with this name.
+    pub fn named(base: &str, subject: &str) -> Self {
+        Self::with(base, subject, agent())
+    }
+
+    /// An administrator with this name and an agent of the test's own.
+    pub fn with(base: &str, subject: &str, agent: ureq::Agent) -> Self {
+        let authorization = format!("Bearer {}", super::sign(serde_json::json!({ "sub": subject, "roles": ["administrator"] })));
         Self { agent, base: base.to_owned(), authorization }
     }
 
@@ -140,6 +149,21 @@ impl Caller {
     pub fn upload(&self, path: &str, boundary: &str, form: String) -> Result<(u16, Value), ureq::Error> {
         let request = self.agent.post(format!("{}{path}", self.base)).header("Authorization", &self.authorization);
         answer(request.content_type(format!("multipart/form-data; boundary={boundary}")).send(form)?)
+    }
+
+    /// Status, headers and body of a POST without a key.
+    pub fn post_once(&self, path: &str, body: &Value) -> Result<(u16, ureq::http::HeaderMap, Value), ureq::Error> {
+        let request = self.agent.post(format!("{}{path}", self.base)).header("Authorization", &self.authorization);
+        let response = request.content_type("application/json").send(body.to_string())?;
+        let headers = response.headers().clone();
+        let (status, body) = answer(response)?;
+        Ok((status, headers, body))
+    }
+
+    /// Status and body of a GET with one more header.
+    pub fn get_with(&self, path: &str, name: &str, value: &str) -> Result<(u16, Value), ureq::Error> {
+        let request = self.agent.get(format!("{}{path}", self.base)).header("Authorization", &self.authorization);
+        answer(request.header(name, value).call()?)
     }
 
     /// Sends a POST under its key again and again until the server says that it was carried out.

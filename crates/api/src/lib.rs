@@ -22,6 +22,7 @@ pub mod metrics;
 pub mod openapi;
 pub mod problem;
 pub mod rate;
+pub mod replica;
 pub mod reply;
 pub mod rights;
 pub mod routes;

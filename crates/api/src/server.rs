@@ -9,16 +9,18 @@ use actix_web::{
     middleware::{Compress, from_fn},
     web::{self, Data},
 };
-use kehu_kernel::{Error, Result, Store, store::Backend};
+use kehu_kernel::{Error, Result, Store};
 use utoipa_actix_web::AppExt;
 
 use crate::{
     docs, events::stream::Streams, extract, gate::Gate, health, idempotency, login::Logins, merged, metrics, metrics::Metrics,
-    problem, problem::Problem, rate, rate::Limits, routes, settings::Settings, time_limit, tls, trace,
+    problem, problem::Problem, rate, rate::Limits, replica, routes, settings::Settings, time_limit, tls, trace,
 };
 
 /// How long running requests may take to end when the server is stopped, in seconds.
 const STOP: u64 = 30;
+/// How many threads of a worker may wait for disks, databases and callers. Idle ones end.
+const BLOCKING: usize = 256;
 
 /// What all requests share.
 #[derive(Clone)]
@@ -79,6 +81,7 @@ pub fn app(
         .service(docs::page)
         .default_service(web::to(unknown_path))
         // From the innermost to the outermost.
+        .wrap(from_fn(replica::layer))
         .wrap(from_fn(merged::layer))
         .wrap(from_fn(idempotency::layer))
         .wrap(from_fn(time_limit::layer))
@@ -100,14 +103,13 @@ pub async fn serve(state: State) -> Result<()> {
         _ => None,
     };
     let scheme = if tls.is_some() { "https" } else { "http" };
-    // SQLite's readers halve their rate when there are more of them; PostgreSQL commits many writers at once.
-    let threads = if state.store.backend() == Backend::Sqlite { 4 } else { 8 };
     let workers = std::thread::available_parallelism().map_or(2, std::num::NonZeroUsize::get);
     let server = HttpServer::new(move || app(&state))
         .workers(workers)
         // Each worker has its part; who comes then waits in the backlog of the socket.
         .max_connections(settings.max_connections.div_ceil(workers))
-        .worker_max_blocking_threads(threads)
+        // The store bounds what runs on the database; what is left are files that arrive or leave as slowly as callers like.
+        .worker_max_blocking_threads(BLOCKING)
         .client_request_timeout(settings.header_timeout)
         .tls_handshake_timeout(settings.header_timeout)
         .shutdown_timeout(STOP);
@@ -127,9 +129,9 @@ fn cors(origins: &[String]) -> Cors {
     let cors = Cors::default()
         .allowed_methods(["GET", "POST", "PATCH", "PUT", "DELETE"])
         .allowed_headers([AUTHORIZATION, CONTENT_TYPE, IF_MATCH, IF_NONE_MATCH, ACCEPT_LANGUAGE])
-        .allowed_headers(["idempotency-key", "x-request-id", "x-purpose", "traceparent"])
+        .allowed_headers(["idempotency-key", "x-request-id", "x-purpose", "traceparent", "kehu-bookmark"])
         .expose_headers([ETAG, LOCATION, RETRY_AFTER])
-        .expose_headers(["x-request-id", "idempotency-replayed", "ratelimit", "ratelimit-policy"])
+        .expose_headers(["x-request-id", "idempotency-replayed", "kehu-bookmark", "ratelimit", "ratelimit-policy"])
         .max_age(3600);
     origins.iter().fold(cors, |cors, origin| cors.allowed_origin(origin))
 }

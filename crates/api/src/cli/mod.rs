@@ -42,6 +42,18 @@ pub(crate) struct DatabaseOptions {
     /// Secret of blind indexes and cursors, base64 of 32 bytes.
     #[arg(long, env = "KEHU_INDEX_KEY", global = true, hide_env_values = true)]
     index_key: Option<String>,
+    /// Reads at once, each on a connection of its own: 4 on SQLite and 8 on PostgreSQL unless set.
+    #[arg(long, env = "KEHU_READERS", global = true, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    readers: Option<u32>,
+    /// Reads at once for reports and background work, beside the others.
+    #[arg(long, env = "KEHU_BATCH_READERS", global = true, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    batch_readers: Option<u32>,
+    /// Writes at once on PostgreSQL, each on a connection of its own; SQLite has one writer for all.
+    #[arg(long, env = "KEHU_WRITERS", global = true, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    writers: Option<u32>,
+    /// Reads, and as many writes, that wait for their turn; who comes then is answered with 503 at once.
+    #[arg(long, env = "KEHU_WAITING", global = true)]
+    waiting: Option<u32>,
 }
 
 impl DatabaseOptions {
@@ -71,8 +83,15 @@ impl DatabaseOptions {
     }
 
     pub(crate) fn open(&self) -> Result<Store> {
-        let mut options = StoreOptions::new(&self.database_url);
-        options.read_url.clone_from(&self.database_read_url);
+        let usual = StoreOptions::new(&self.database_url);
+        let options = StoreOptions {
+            read_url: self.database_read_url.clone(),
+            readers: self.readers.unwrap_or(usual.readers),
+            batch_readers: self.batch_readers.unwrap_or(usual.batch_readers),
+            writers: self.writers.unwrap_or(usual.writers),
+            waiting: self.waiting.unwrap_or(usual.waiting),
+            ..usual
+        };
         Store::open(&options, self.keys()?, Clock::system())
     }
 }

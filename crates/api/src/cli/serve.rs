@@ -25,8 +25,8 @@ pub(crate) fn run(database: &DatabaseOptions, settings: &Settings) -> Result<()>
     }
     let sequencer = Sequencer::start(store.clone()).map_err(Error::internal)?;
     let gate = Gate::new(store.clone(), settings.auth())?;
-    let workers = Workers::start(&store, worker::runner(settings), settings.data_dir.clone())?;
-    let couriers = Couriers::start(Post::new(store.clone(), Outbound::new(settings)?))?;
+    let workers = Workers::start(&store.batch(), worker::runner(settings), settings.data_dir.clone())?;
+    let couriers = Couriers::start(Post::new(store.batch(), Outbound::new(settings)?))?;
     let state = State::new(store, gate, settings.clone())?;
     let served = actix_web::rt::System::new().block_on(server::serve(state));
     couriers.stop();

@@ -40,6 +40,11 @@ pub const READS: &[&str] = &["/lookup", "/search", "/match", "/explain-match", "
 const KEY: &str = "idempotency-key";
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
+/// Whether a POST to this path changes nothing.
+pub(crate) fn only_reads(path: &str) -> bool {
+    READS.iter().any(|end| path.ends_with(end))
+}
+
 /// The layer.
 ///
 /// # Errors
@@ -58,7 +63,7 @@ pub async fn layer<B: MessageBody + 'static>(
         Ok(key) => key,
         Err(problem) => return Ok(request.error_response(problem)),
     };
-    if READS.iter().any(|end| request.path().ends_with(end)) {
+    if only_reads(request.path()) {
         return Ok(next.call(request).await?.map_into_boxed_body());
     }
     let limit = time_limit::of(&request, &settings);

@@ -58,6 +58,8 @@ pub struct Conn {
     pub(super) broken: bool,
     /// Of a reader on PostgreSQL: how its statements are cancelled.
     pub(super) session: Option<Session>,
+    /// Of a reader on a replica: how far it is known to have got.
+    pub(super) replayed: super::Position,
 }
 
 impl Conn {
@@ -126,7 +128,7 @@ impl Manager {
         };
         let session = if self.role == Role::Reader { self.watched(&mut db)? } else { None };
         let keys = Arc::clone(&self.keys);
-        Ok(Conn { db, now: self.clock.now(), keys, clock: self.clock.clone(), broken: false, session })
+        Ok(Conn { db, now: self.clock.now(), keys, clock: self.clock.clone(), broken: false, session, replayed: 0 })
     }
 
     /// A reader ends what nobody waits for.

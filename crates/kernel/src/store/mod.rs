@@ -8,9 +8,11 @@ mod db;
 pub mod document;
 mod heads;
 mod hold;
+mod lane;
 mod listed;
 pub mod migrate;
 mod postgres;
+mod replica;
 pub mod sql;
 mod sqlite;
 mod tx;
@@ -22,6 +24,7 @@ use std::{
     time::Duration,
 };
 
+use lane::{Lane, Way};
 use tokio::sync::oneshot;
 
 pub use also::{Also, with_each_write};
@@ -30,6 +33,7 @@ pub use connect::{Backend, Conn};
 pub use db::{Db, MultiBackend, MultiRawValue};
 pub use heads::{Heads, UpTo, heads, up_to};
 pub use listed::{Among, Listed, among, listed};
+pub use replica::{Asker, Position, asked_by};
 pub use tx::Tx;
 pub use within::{Within, found_in, within};
 
@@ -39,17 +43,24 @@ use crate::{
     time::{Clock, Instant},
 };
 
+/// Connections for threads that read without being asked by a caller: the sequencer, streams, the command line.
+const UNBIDDEN: u32 = 2;
+
 /// How a store is opened.
 #[derive(Clone, Debug)]
 pub struct StoreOptions {
     /// `sqlite://path` or `postgres://…`.
     pub url: String,
-    /// Where reads go, if not to `url`: a PostgreSQL replica.
+    /// Where reads of callers may go, if not to `url`: a PostgreSQL replica. See [`asked_by`].
     pub read_url: Option<String>,
-    /// How many read connections.
+    /// How many reads at once for callers who wait, each on a connection of its own.
     pub readers: u32,
+    /// How many reads at once for reports and background work: see [`Store::batch`].
+    pub batch_readers: u32,
     /// How many write connections (PostgreSQL; SQLite always has one writer).
     pub writers: u32,
+    /// How many reads, and as many writes, wait for their turn; who comes then is told that the server is busy.
+    pub waiting: u32,
     /// How long a caller waits for a connection before the answer is "busy".
     pub patience: Duration,
     /// How many bytes the write-ahead log of SQLite may grow to before the writer stops to empty it. By itself SQLite
@@ -66,7 +77,9 @@ impl StoreOptions {
             url: url.to_owned(),
             read_url: None,
             readers: if postgres { 8 } else { 4 },
+            batch_readers: 2,
             writers: 16,
+            waiting: 128,
             patience: Duration::from_secs(5),
             log_limit: 256 << 20,
         }
@@ -77,14 +90,24 @@ impl StoreOptions {
 #[derive(Clone)]
 pub struct Store {
     inner: Arc<Inner>,
+    way: Way,
 }
 
 struct Inner {
-    readers: r2d2::Pool<connect::Manager>,
+    prompt: Readers,
+    batch: Readers,
+    replica: Option<replica::Replica>,
     writer: Writer,
+    writing: Lane,
     backend: Backend,
     clock: Clock,
     keys: Arc<Keyring>,
+}
+
+/// Connections that only read, and who may have one.
+struct Readers {
+    pool: r2d2::Pool<connect::Manager>,
+    lane: Lane,
 }
 
 enum Writer {
@@ -104,7 +127,6 @@ impl Store {
         let backend = Backend::of_url(&options.url)
             .ok_or_else(|| Error::invalid("/database_url", "scheme", "expected sqlite:// or postgres://"))?;
         let keys = Arc::new(keys);
-        let read_url = options.read_url.as_deref().unwrap_or(&options.url);
         let manager = |url: &str, role| connect::Manager::new(url, role, clock.clone(), Arc::clone(&keys));
         // The writer comes first: it creates the SQLite file and switches it to WAL.
         let writer = match backend {
@@ -112,11 +134,37 @@ impl Store {
                 Writer::Sqlite(sqlite::Writer::start(&manager(&options.url, connect::Role::Writer)?, options.log_limit)?)
             }
             Backend::Postgres => {
-                Writer::Postgres(pool(manager(&options.url, connect::Role::Writer)?, options.writers, options.patience)?)
+                Writer::Postgres(pool(manager(&options.url, connect::Role::Writer)?, options.writers, 1, options.patience)?)
             }
         };
-        let readers = pool(manager(read_url, connect::Role::Reader)?, options.readers, options.patience)?;
-        Ok(Self { inner: Arc::new(Inner { readers, writer, backend, clock, keys }) })
+        let readers = |url: &str, at_once: u32, idle: u32| -> Result<Readers> {
+            let pool = pool(manager(url, connect::Role::Reader)?, at_once + UNBIDDEN, idle, options.patience)?;
+            Ok(Readers { pool, lane: Lane::new(at_once, options.waiting, options.patience) })
+        };
+        let (prompt, batch) = (readers(&options.url, options.readers, 1)?, readers(&options.url, options.batch_readers, 1)?);
+        let replica = match (backend, &options.read_url) {
+            // Kehu starts also while the replica is away.
+            (Backend::Postgres, Some(url)) => {
+                Some(replica::Replica::new(readers(url, options.readers, 0)?, readers(url, options.batch_readers, 0)?))
+            }
+            _ => None,
+        };
+        let writing = Lane::new(options.writers, options.waiting, options.patience);
+        Ok(Self { inner: Arc::new(Inner { prompt, batch, replica, writer, writing, backend, clock, keys }), way: Way::default() })
+    }
+
+    /// The same database by the way for what takes long: reports and background work. They are few at once and never
+    /// take a connection from callers who wait for a short answer.
+    #[must_use]
+    pub fn batch(&self) -> Self {
+        Self { way: Way::Batch, ..self.clone() }
+    }
+
+    fn readers(&self) -> &Readers {
+        match self.way {
+            Way::Prompt => &self.inner.prompt,
+            Way::Batch => &self.inner.batch,
+        }
     }
 
     /// Which database this is.
@@ -147,7 +195,7 @@ impl Store {
     /// for the read any more, and it ends.
     ///
     /// # Errors
-    /// What `work` returns; [`Error::Busy`] when no connection becomes free in time.
+    /// What `work` returns; [`Error::Busy`] when too many wait already, or no connection becomes free in time.
     pub async fn read<T, F>(&self, work: F) -> Result<T>
     where
         T: Send + 'static,
@@ -182,12 +230,66 @@ impl Store {
         T: Send + 'static,
         F: FnMut(&mut Conn) -> Result<T> + Send + 'static,
     {
-        let store = self.clone();
         let waiting = waited::Waiting(Arc::default());
+        if let Some(needed) = self.replica_for_asker() {
+            let found;
+            (work, found) = self.on_replica(needed, work, on_postgres, Arc::clone(&waiting.0)).await?;
+            if let Some(result) = found {
+                return result;
+            }
+        }
+        let turn = self.readers().lane.turn().await?;
+        let store = self.clone();
         let read = Arc::clone(&waiting.0);
-        let result = run_blocking(move || store.read_by(|conn| read.run(conn, &mut work), on_postgres)).await;
+        let result = run_blocking(move || {
+            let _turn = turn;
+            store.read_by(|conn| read.run(conn, &mut work), on_postgres)
+        })
+        .await;
         drop(waiting);
         result
+    }
+
+    /// What a replica must have to answer the present asker; `None` when the primary answers.
+    fn replica_for_asker(&self) -> Option<Position> {
+        let (replica, asker) = (self.inner.replica.as_ref()?, replica::asker()?);
+        (asker.replica && replica.is_up()).then(|| replica.needed(&asker))
+    }
+
+    async fn on_replica<T, F>(
+        &self,
+        needed: Position,
+        mut work: F,
+        on_postgres: OnPostgres<T>,
+        read: Arc<waited::Read>,
+    ) -> Result<(F, Option<Result<T>>)>
+    where
+        T: Send + 'static,
+        F: FnMut(&mut Conn) -> Result<T> + Send + 'static,
+    {
+        let Some(replica) = &self.inner.replica else { return Ok((work, None)) };
+        let turn = replica.readers(self.way).lane.turn().await?;
+        let store = self.clone();
+        run_blocking(move || {
+            let _turn = turn;
+            let mut watched = |conn: &mut Conn| read.run(conn, &mut work);
+            let replica = store.inner.replica.as_ref();
+            let result = replica.and_then(|replica| replica.read(store.way, needed, &mut watched, on_postgres));
+            Ok((work, result))
+        })
+        .await
+    }
+
+    /// Whether reads may be answered by a replica.
+    #[must_use]
+    pub fn has_replica(&self) -> bool {
+        self.inner.replica.is_some()
+    }
+
+    /// How far this caller has written, as this server knows.
+    #[must_use]
+    pub fn position_of(&self, caller: &str) -> Option<Position> {
+        self.inner.replica.as_ref()?.position(caller)
     }
 
     /// As [`Store::snapshot`], on the calling thread.
@@ -200,9 +302,10 @@ impl Store {
 
     fn read_by<T>(&self, mut work: impl FnMut(&mut Conn) -> Result<T>, on_postgres: OnPostgres<T>) -> Result<T> {
         // Connections may have died in the pool with their server, all of them at once.
-        let mut spares = self.inner.readers.max_size();
+        let pool = &self.readers().pool;
+        let mut spares = pool.max_size();
         loop {
-            let mut conn = checkout(&self.inner.readers)?;
+            let mut conn = checkout(pool)?;
             let result = match self.inner.backend {
                 Backend::Sqlite => sqlite::snapshot(&mut conn, &mut work),
                 Backend::Postgres => on_postgres(&mut conn, &mut work),
@@ -218,7 +321,7 @@ impl Store {
     /// when the database asks for a retry, so it must not have effects outside the transaction.
     ///
     /// # Errors
-    /// What `work` returns, then nothing was written; [`Error::Busy`] after several lost races.
+    /// What `work` returns, then nothing was written; [`Error::Busy`] when too many wait already, or after several lost races.
     pub async fn write<T, F>(&self, mut work: F) -> Result<T>
     where
         T: Send + 'static,
@@ -232,14 +335,23 @@ impl Store {
         };
         match &self.inner.writer {
             Writer::Sqlite(writer) => {
+                let turn = self.inner.writing.enter()?;
                 let (reply, receiver) = oneshot::channel();
                 // A caller that went away (a closed connection) does not undo its write.
-                writer.submit(work, |result| drop(reply.send(result)));
+                writer.submit(work, move |result| {
+                    drop(turn);
+                    drop(reply.send(result));
+                });
                 receiver.await.map_err(|_| stopped())?
             }
             Writer::Postgres(_) => {
-                let store = self.clone();
-                run_blocking(move || store.write_blocking(work)).await
+                let turn = self.inner.writing.turn().await?;
+                let (store, asker) = (self.clone(), replica::asker());
+                run_blocking(move || {
+                    let _turn = turn;
+                    store.write_for(asker.as_ref(), work)
+                })
+                .await
             }
         }
     }
@@ -259,23 +371,38 @@ impl Store {
                 writer.submit(work, move |result| drop(reply.send(result)));
                 receiver.recv().map_err(|_| stopped())?
             }
-            Writer::Postgres(pool) => postgres::write(pool, work),
+            Writer::Postgres(pool) => Ok(postgres::write(pool, work, |_| ())?.0),
         }
     }
 
-    /// Connections in use and in all, reads then writes: for metrics and readiness.
+    /// A write on PostgreSQL; what it wrote, the asker will find on replicas, too.
+    fn write_for<T, F>(&self, asker: Option<&Asker>, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnMut(&mut Tx<'_>) -> Result<T> + Send + 'static,
+    {
+        let (Writer::Postgres(pool), Some(replica), Some(asker)) = (&self.inner.writer, &self.inner.replica, asker) else {
+            return self.write_blocking(work);
+        };
+        let (value, position) = postgres::write(pool, work, replica::end_of_log)?;
+        replica.note(&asker.caller, position);
+        Ok(value)
+    }
+
+    /// Connections in use and in all, of reads, of reads for what takes long, and of writes: for metrics and readiness.
     #[must_use]
-    pub fn connections(&self) -> [(&'static str, u32, u32); 2] {
+    pub fn connections(&self) -> [(&'static str, u32, u32); 3] {
         let of = |pool: &r2d2::Pool<connect::Manager>| {
             let state = pool.state();
             (state.connections - state.idle_connections, state.connections)
         };
-        let (used, all) = of(&self.inner.readers);
+        let (used, all) = of(&self.inner.prompt.pool);
+        let (batch_used, batch_all) = of(&self.inner.batch.pool);
         let (write_used, write_all) = match &self.inner.writer {
             Writer::Sqlite(_) => (0, 1),
             Writer::Postgres(pool) => of(pool),
         };
-        [("read", used, all), ("write", write_used, write_all)]
+        [("read", used, all), ("batch", batch_used, batch_all), ("write", write_used, write_all)]
     }
 }
 
@@ -283,10 +410,10 @@ async fn run_blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send
     tokio::task::spawn_blocking(work).await.map_err(Error::internal)?
 }
 
-fn pool(manager: connect::Manager, size: u32, patience: Duration) -> Result<r2d2::Pool<connect::Manager>> {
+fn pool(manager: connect::Manager, size: u32, idle: u32, patience: Duration) -> Result<r2d2::Pool<connect::Manager>> {
     r2d2::Pool::builder()
         .max_size(size.max(1))
-        .min_idle(Some(1))
+        .min_idle(Some(idle))
         .connection_timeout(patience)
         // A check on every checkout would cost a round trip; broken connections are noticed in use.
         .test_on_check_out(false)

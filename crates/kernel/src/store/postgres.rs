@@ -27,10 +27,15 @@ pub(super) fn snapshot<T>(conn: &mut Conn, work: &mut dyn FnMut(&mut Conn) -> Re
     result
 }
 
-pub(super) fn write<T>(pool: &r2d2::Pool<Manager>, mut work: impl FnMut(&mut Tx<'_>) -> Result<T>) -> Result<T> {
+/// `committed` looks at the connection once more when all is done.
+pub(super) fn write<T, C>(
+    pool: &r2d2::Pool<Manager>,
+    mut work: impl FnMut(&mut Tx<'_>) -> Result<T>,
+    committed: impl Fn(&mut Conn) -> C,
+) -> Result<(T, C)> {
     let mut attempt = 1;
     loop {
-        match write_once(pool, &mut work) {
+        match write_once(pool, &mut work, &committed) {
             Err(Error::Busy) if attempt < ATTEMPTS => std::thread::sleep(backoff(attempt)),
             other => return other,
         }
@@ -38,11 +43,15 @@ pub(super) fn write<T>(pool: &r2d2::Pool<Manager>, mut work: impl FnMut(&mut Tx<
     }
 }
 
-fn write_once<T>(pool: &r2d2::Pool<Manager>, work: &mut impl FnMut(&mut Tx<'_>) -> Result<T>) -> Result<T> {
+fn write_once<T, C>(
+    pool: &r2d2::Pool<Manager>,
+    work: &mut impl FnMut(&mut Tx<'_>) -> Result<T>,
+    committed: impl Fn(&mut Conn) -> C,
+) -> Result<(T, C)> {
     let mut conn = begin(pool)?;
     match tx::run(&mut conn, work) {
         Ok(value) => match conn.batch("COMMIT") {
-            Ok(()) => Ok(value),
+            Ok(()) => Ok((value, committed(&mut conn))),
             Err(error) => {
                 conn.broken = true;
                 Err(error.into())

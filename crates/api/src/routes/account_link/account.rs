@@ -154,6 +154,6 @@ async fn list_account_customers(
     responses((status = 200, description = "The totals", body = AccountTotals)), security(("bearer" = ["account.read"])))]
 #[get("")]
 async fn get_account_totals(caller: Caller, store: Data<Store>, query: Query<TotalsQuery>) -> Answer<AccountTotals> {
-    let found = store.read(move |conn| report::totals(conn, &caller, &query.0)).await?;
+    let found = store.batch().read(move |conn| report::totals(conn, &caller, &query.0)).await?;
     Ok(Reply::ok(found))
 }
