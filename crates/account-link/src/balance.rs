@@ -7,7 +7,7 @@ use diesel::{
     upsert::excluded,
 };
 use kehu_kernel::{
-    Action, Actor, Conn, Currency, Date, Db, Error, FieldError, Instant, Money, Page, PageParams, Result, Tx,
+    Action, Actor, Conn, Currency, Date, Error, FieldError, Instant, Kind, Money, Page, PageParams, Result, Tx,
     access::FieldClass,
     each,
     schema::{account_balances, accounts},
@@ -118,7 +118,7 @@ pub(crate) fn check_range(from: Option<Date>, to: Option<Date>) -> Result<()> {
 pub(crate) fn hold(tx: &mut Tx<'_>, ids: impl Iterator<Item = AccountId>) -> Result<()> {
     let ids: BTreeSet<AccountId> = ids.collect();
     // SQLite has one writer at a time.
-    if let Db::Postgres(conn) = &mut tx.db {
+    if let Kind::Postgres(conn) = &mut tx.db.kind {
         let of = accounts::table.filter(accounts::id.eq_any(ids)).order(accounts::id).select(accounts::id);
         of.for_no_key_update().load::<AccountId>(conn)?;
     }

@@ -4,10 +4,10 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use diesel::{
     BoolExpressionMethods, BoxableExpression, ExpressionMethods, NullableExpressionMethods, OptionalExtension, QueryDsl,
-    QueryableByName, RunQueryDsl, SelectableHelper, sql_types::Bool,
+    QueryableByName, RunQueryDsl, SelectableHelper, dsl::auto_type, sql_types::Bool,
 };
 use kehu_kernel::{
-    Action, Actor, AnyId, Conn, Db, Error, Instant, Result, Tx,
+    Action, Actor, AnyId, Conn, Error, Instant, Kind, Result, Tx,
     access::{ActorKind, Reach},
     event::NewEvent,
     schema::{assignments, branches, customers},
@@ -32,7 +32,7 @@ pub type Visible = Box<dyn BoxableExpression<customers::table, MultiBackend, Sql
 /// For what belongs to customers there is [`of_visible`].
 #[must_use]
 pub fn visible_to(reach: &Reach) -> Visible {
-    Box::new(customers::merged_into.is_null().and(customers::erased_at.is_null()).and(kept_within(reach)))
+    Box::new(is_living().and(kept_within(reach)))
 }
 
 /// Whether the customer in a column can be seen: [`visible_to`] for the tables of what belongs to customers.
@@ -51,20 +51,35 @@ fn belongs<C>(column: C, reach: &Reach, condition: Visible) -> Belongs<C> {
     if reach.is_wide() { found_in(column, "id", of) } else { store::within(column, of) }
 }
 
+/// Neither absorbed by a merge nor erased.
+#[auto_type]
+fn is_living() -> _ {
+    customers::merged_into.is_null().and(customers::erased_at.is_null())
+}
+
+/// Kept by a branch whose path lies between these.
+#[auto_type]
+fn kept_below(from: String, to: String) -> _ {
+    let within = branches::table.filter(branches::path.ge(from)).filter(branches::path.lt(to)).select(branches::id);
+    customers::home_branch_id.assume_not_null().eq_any(within).assume_not_null()
+}
+
+/// Kept by the branch with this path.
+#[auto_type]
+fn kept_at(path: String) -> _ {
+    let branch = branches::table.filter(branches::path.eq(path)).select(branches::id);
+    customers::home_branch_id.assume_not_null().eq_any(branch).assume_not_null()
+}
+
 /// The customers within reach, absorbed and erased ones included: for what tells of them afterwards.
 pub(crate) fn kept_within(reach: &Reach) -> Visible {
-    let home = customers::home_branch_id.assume_not_null();
     match reach {
         Reach::All => Box::new(customers::id.is_not_null()),
         Reach::Subtree(path) => {
             let (from, to) = Reach::path_range(path);
-            let within = branches::table.filter(branches::path.ge(from)).filter(branches::path.lt(to)).select(branches::id);
-            Box::new(home.eq_any(within).assume_not_null())
+            Box::new(kept_below(from, to))
         }
-        Reach::Branch(path) => {
-            let branch = branches::table.filter(branches::path.eq(path.clone())).select(branches::id);
-            Box::new(home.eq_any(branch).assume_not_null())
-        }
+        Reach::Branch(path) => Box::new(kept_at(path.clone())),
         Reach::Staff(staff) => {
             let assigned = assignments::table
                 .filter(among(assignments::staff_id, staff.clone()))
@@ -133,11 +148,17 @@ pub fn may(conn: &mut Conn, actor: &Actor, action: Action, id: CustomerId) -> Re
 
 /// The customer, if it lies within a reach.
 pub(crate) fn within(conn: &mut Conn, reach: &Reach, id: CustomerId) -> Result<CustomerRow> {
-    Ok(customers::table
-        .filter(customers::id.eq(id))
-        .filter(visible_to(reach))
-        .select(CustomerRow::as_select())
-        .first(&mut conn.db)?)
+    let of = customers::table.filter(customers::id.eq(id)).filter(is_living()).select(CustomerRow::as_select());
+    // The way into everything: for most callers a statement that is always the same, which `visible_to` cannot be.
+    Ok(match reach {
+        Reach::All => of.first(&mut conn.db)?,
+        Reach::Subtree(path) => {
+            let (from, to) = Reach::path_range(path);
+            of.filter(kept_below(from, to)).first(&mut conn.db)?
+        }
+        Reach::Branch(path) => of.filter(kept_at(path.clone())).first(&mut conn.db)?,
+        Reach::Staff(_) | Reach::Customer(_) => of.filter(kept_within(reach)).first(&mut conn.db)?,
+    })
 }
 
 /// The customer and every record that was absorbed into it, directly or through others; the customer first.
@@ -314,7 +335,7 @@ pub(crate) fn hold_living(tx: &mut Tx<'_>, id: CustomerId) -> Result<bool> {
 pub fn hold_all(tx: &mut Tx<'_>, ids: impl Iterator<Item = CustomerId>) -> Result<()> {
     let ids: BTreeSet<CustomerId> = ids.collect();
     // SQLite has one writer at a time.
-    let Db::Postgres(conn) = &mut tx.db else { return Ok(()) };
+    let Kind::Postgres(conn) = &mut tx.db.kind else { return Ok(()) };
     for chunk in ids.into_iter().collect::<Vec<_>>().chunks(CHUNK) {
         let rows = customers::table.filter(customers::id.eq_any(chunk.to_vec())).order(customers::id);
         let merged: Vec<Option<CustomerId>> = rows.select(customers::merged_into).for_no_key_update().load(conn)?;
@@ -355,10 +376,10 @@ pub(crate) fn share_living(tx: &mut Tx<'_>, mut ids: Vec<CustomerId>) -> Result<
             .filter(customers::erased_at.is_null())
             .order(customers::id)
             .select(customers::id);
-        let found: Vec<CustomerId> = match &mut tx.db {
+        let found: Vec<CustomerId> = match &mut tx.db.kind {
             // There is one writer.
-            Db::Sqlite(conn) => there.load(conn)?,
-            Db::Postgres(conn) => there.for_share().load(conn)?,
+            Kind::Sqlite(conn) => there.load(conn)?,
+            Kind::Postgres(conn) => there.for_share().load(conn)?,
         };
         living.extend(found);
     }

@@ -31,5 +31,5 @@ pub use id::{AnyId, Id};
 pub use money::{BasisPoints, Currency, Money};
 pub use page::{Page, PageParams};
 pub use reference::Reference;
-pub use store::{Conn, Db, Store, Tx};
+pub use store::{Conn, Db, Kind, Store, Tx};
 pub use time::{Date, Instant};

@@ -123,33 +123,33 @@ pub(crate) fn of(
     customers: &[CustomerId],
     sensitive: bool,
 ) -> Result<HashMap<CustomerId, Vec<CustomAttribute>>> {
-    of_classes(conn, customers, shown_classes(actor, sensitive))
+    of_classes(conn, customers, &shown_classes(actor, sensitive))
 }
 
 /// The custom attributes of one customer that a view shows: those that the actor may see, or those that customers see.
 pub(crate) fn shown_in_view(conn: &mut Conn, actor: &Actor, customer: CustomerId, mask: Mask) -> Result<Vec<CustomAttribute>> {
     let mut classes = shown_classes(actor, mask.sensitive);
     classes.retain(|class| !mask.itself || *class == DataClass::Public);
-    Ok(of_classes(conn, &[customer], classes)?.remove(&customer).unwrap_or_default())
+    Ok(of_classes(conn, &[customer], &classes)?.remove(&customer).unwrap_or_default())
 }
 
 fn of_classes(
     conn: &mut Conn,
     customers: &[CustomerId],
-    classes: Vec<DataClass>,
+    classes: &[DataClass],
 ) -> Result<HashMap<CustomerId, Vec<CustomAttribute>>> {
     let mut found: HashMap<CustomerId, Vec<CustomAttribute>> = HashMap::new();
-    if customers.is_empty() {
-        return Ok(found);
-    }
-    let rows: Vec<(Row, AttributeDefinition)> = custom_attributes::table
+    let values = custom_attributes::table
         .inner_join(attribute_definitions::table.on(attribute_definitions::id.eq(custom_attributes::attribute_definition_id)))
-        .filter(custom_attributes::customer_id.eq_any(customers))
-        .filter(attribute_definitions::field_class.eq_any(classes))
         .order(attribute_definitions::code)
-        .select((Row::as_select(), AttributeDefinition::as_select()))
-        .load(&mut conn.db)?;
-    for (row, definition) in rows {
+        .select((Row::as_select(), AttributeDefinition::as_select()));
+    let rows: Vec<(Row, AttributeDefinition)> = match customers {
+        [] => return Ok(found),
+        // Always the same statement, which the database need not read anew.
+        [one] => values.filter(custom_attributes::customer_id.eq(*one)).load(&mut conn.db)?,
+        several => values.filter(custom_attributes::customer_id.eq_any(several)).load(&mut conn.db)?,
+    };
+    for (row, definition) in rows.into_iter().filter(|(_, definition)| classes.contains(&definition.field_class)) {
         found.entry(row.customer_id).or_default().push(CustomAttribute {
             attribute_definition_id: definition.id,
             code: definition.code,

@@ -5,9 +5,9 @@
 #[macro_export]
 macro_rules! each {
     ($db:expr, $conn:ident => $body:expr) => {
-        match $db {
-            $crate::Db::Sqlite($conn) => $body,
-            $crate::Db::Postgres($conn) => $body,
+        match &mut ($db).kind {
+            $crate::Kind::Sqlite($conn) => $body,
+            $crate::Kind::Postgres($conn) => $body,
         }
     };
 }
@@ -44,8 +44,8 @@ pub const COPIED: usize = 50;
 #[macro_export]
 macro_rules! bulk_copy {
     ($conn:expr, $table:expr, $rows:expr) => {
-        match &mut $conn.db {
-            $crate::Db::Postgres(c) if $rows.len() >= $crate::store::COPIED => {
+        match &mut $conn.db.kind {
+            $crate::Kind::Postgres(c) if $rows.len() >= $crate::store::COPIED => {
                 let copy = diesel::copy_from($table).from_insertable($rows.as_slice());
                 diesel::prelude::ExecuteCopyFromDsl::execute(copy, c).map_err($crate::Error::from)
             }

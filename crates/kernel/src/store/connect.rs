@@ -5,7 +5,7 @@ use std::{path::PathBuf, sync::Arc};
 use diesel::{Connection, PgConnection, RunQueryDsl, SqliteConnection, connection::SimpleConnection, select, sql_types::Integer};
 
 use super::{
-    db::Db,
+    db::{Db, Kind},
     waited::{Session, Watch},
 };
 use crate::{
@@ -79,9 +79,9 @@ impl Conn {
     /// Which database this is.
     #[must_use]
     pub const fn backend(&self) -> Backend {
-        match self.db {
-            Db::Sqlite(_) => Backend::Sqlite,
-            Db::Postgres(_) => Backend::Postgres,
+        match self.db.kind {
+            Kind::Sqlite(_) => Backend::Sqlite,
+            Kind::Postgres(_) => Backend::Postgres,
         }
     }
 
@@ -120,25 +120,25 @@ impl Manager {
     }
 
     pub(super) fn open(&self) -> Result<Conn> {
-        let mut db = match self.backend {
-            Backend::Sqlite => Db::Sqlite(open_sqlite(&self.url, self.role)?),
+        let mut kind = match self.backend {
+            Backend::Sqlite => Kind::Sqlite(open_sqlite(&self.url, self.role)?),
             Backend::Postgres => {
-                Db::Postgres(PgConnection::establish(&self.url).map_err(|error| unreachable(&self.url, &error))?)
+                Kind::Postgres(PgConnection::establish(&self.url).map_err(|error| unreachable(&self.url, &error))?)
             }
         };
-        let session = if self.role == Role::Reader { self.watched(&mut db)? } else { None };
+        let session = if self.role == Role::Reader { self.watched(&mut kind)? } else { None };
         let keys = Arc::clone(&self.keys);
-        Ok(Conn { db, now: self.clock.now(), keys, clock: self.clock.clone(), broken: false, session, replayed: 0 })
+        Ok(Conn { db: Db { kind }, now: self.clock.now(), keys, clock: self.clock.clone(), broken: false, session, replayed: 0 })
     }
 
     /// A reader ends what nobody waits for.
-    fn watched(&self, db: &mut Db) -> Result<Option<Session>> {
-        match db {
-            Db::Sqlite(conn) => {
+    fn watched(&self, kind: &mut Kind) -> Result<Option<Session>> {
+        match kind {
+            Kind::Sqlite(conn) => {
                 conn.set_instrumentation(Watch);
                 Ok(None)
             }
-            Db::Postgres(conn) => {
+            Kind::Postgres(conn) => {
                 let pid = select(diesel::dsl::sql::<Integer>("pg_backend_pid()")).get_result(conn)?;
                 conn.set_instrumentation(Watch);
                 Ok(Some(Session { url: self.url.as_str().into(), pid }))
@@ -148,10 +148,10 @@ impl Manager {
 }
 
 /// Opens either database for migration, without a pool.
-pub(super) fn open_bare(url: &str) -> Result<Db> {
+pub(super) fn open_bare(url: &str) -> Result<Kind> {
     match Backend::of_url(url) {
-        Some(Backend::Sqlite) => open_sqlite(url, Role::Writer).map(Db::Sqlite),
-        Some(Backend::Postgres) => PgConnection::establish(url).map(Db::Postgres).map_err(|error| unreachable(url, &error)),
+        Some(Backend::Sqlite) => open_sqlite(url, Role::Writer).map(Kind::Sqlite),
+        Some(Backend::Postgres) => PgConnection::establish(url).map(Kind::Postgres).map_err(|error| unreachable(url, &error)),
         None => Err(Error::invalid("/database_url", "scheme", "expected sqlite:// or postgres://")),
     }
 }

@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::LazyLock};
 use diesel::{QueryableByName, RunQueryDsl, sql_query, sql_types::Text};
 use serde_json::{Map, Value};
 
-use super::{Conn, Db, sql};
+use super::{Conn, Kind, sql};
 use crate::{Error, Id, Instant, Result};
 
 /// The tables with the names and types of their columns, as the generated file tells them.
@@ -85,10 +85,11 @@ fn such<T>(conn: &mut Conn, table: &str, which: &str, ids: &[Id<T>], without: &[
     let all = TABLES.get(table).ok_or_else(|| Error::internal(format!("there is no table {table}")))?;
     let columns: Vec<(&str, &str)> =
         all.iter().filter(|(name, kind)| *kind != "Binary" && !without.contains(name)).copied().collect();
-    let fields: Vec<String> = columns.iter().map(|(name, kind)| format!("'{name}', {}", shown(&conn.db, name, kind))).collect();
-    let (make, text) = match &conn.db {
-        Db::Sqlite(_) => ("json_object", ""),
-        Db::Postgres(_) => ("json_build_object", "::text"),
+    let fields: Vec<String> =
+        columns.iter().map(|(name, kind)| format!("'{name}', {}", shown(&conn.db.kind, name, kind))).collect();
+    let (make, text) = match &conn.db.kind {
+        Kind::Sqlite(_) => ("json_object", ""),
+        Kind::Postgres(_) => ("json_build_object", "::text"),
     };
     let select = format!("SELECT {make}({}){text} AS document FROM {table} r WHERE {which}", fields.join(", "));
     let mut query = sql_query(select).into_boxed();
@@ -109,11 +110,11 @@ fn such<T>(conn: &mut Conn, table: &str, which: &str, ids: &[Id<T>], without: &[
 }
 
 /// A column as a value of JSON, the same on both sides but for what [`read`] sets right.
-fn shown(db: &Db, name: &str, kind: &str) -> String {
+fn shown(db: &Kind, name: &str, kind: &str) -> String {
     match (db, kind) {
-        (Db::Sqlite(_), "Uuid") => format!("hex(r.{name})"),
-        (Db::Sqlite(_), "Json") => format!("json(r.{name})"),
-        (Db::Postgres(_), "Instant") => format!("(EXTRACT(EPOCH FROM r.{name}) * 1000000)::bigint"),
+        (Kind::Sqlite(_), "Uuid") => format!("hex(r.{name})"),
+        (Kind::Sqlite(_), "Json") => format!("json(r.{name})"),
+        (Kind::Postgres(_), "Instant") => format!("(EXTRACT(EPOCH FROM r.{name}) * 1000000)::bigint"),
         _ => format!("r.{name}"),
     }
 }

@@ -5,7 +5,7 @@ use diesel::{
     sql_types::{Array, BigInt},
 };
 
-use super::{Db, Tx};
+use super::{Kind, Tx};
 use crate::Result;
 
 impl Tx<'_> {
@@ -16,7 +16,7 @@ impl Tx<'_> {
     /// # Errors
     /// The database's.
     pub fn hold(&mut self, numbers: &[i64]) -> Result<()> {
-        if let Db::Postgres(conn) = &mut self.db {
+        if let Kind::Postgres(conn) = &mut self.db.kind {
             sql_query("SELECT pg_advisory_xact_lock(n) FROM (SELECT DISTINCT n FROM unnest($1) AS n ORDER BY n) AS sorted")
                 .bind::<Array<BigInt>, _>(numbers)
                 .execute(conn)?;

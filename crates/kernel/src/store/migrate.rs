@@ -3,7 +3,7 @@
 use diesel::migration::{Migration, MigrationSource};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
-use super::{Backend, Db, connect::open_bare};
+use super::{Backend, Kind, connect::open_bare};
 use crate::{Error, Result};
 
 const POSTGRES: EmbeddedMigrations = embed_migrations!("../../migrations/postgres");
@@ -20,8 +20,8 @@ fn failed(error: Box<dyn std::error::Error + Send + Sync>) -> Error {
 /// The database's, with everything before the failing migration applied.
 pub fn up(url: &str) -> Result<Vec<String>> {
     match open_bare(url)? {
-        Db::Sqlite(mut conn) => applied(conn.run_pending_migrations(SQLITE)),
-        Db::Postgres(mut conn) => {
+        Kind::Sqlite(mut conn) => applied(conn.run_pending_migrations(SQLITE)),
+        Kind::Postgres(mut conn) => {
             use diesel::connection::SimpleConnection;
             conn.batch_execute("SELECT pg_advisory_lock(5263716)")?;
             let names = applied(conn.run_pending_migrations(POSTGRES));
@@ -37,8 +37,8 @@ pub fn up(url: &str) -> Result<Vec<String>> {
 /// The database's.
 pub fn down(url: &str) -> Result<Vec<String>> {
     match open_bare(url)? {
-        Db::Sqlite(mut conn) => applied(conn.revert_all_migrations(SQLITE)),
-        Db::Postgres(mut conn) => applied(conn.revert_all_migrations(POSTGRES)),
+        Kind::Sqlite(mut conn) => applied(conn.revert_all_migrations(SQLITE)),
+        Kind::Postgres(mut conn) => applied(conn.revert_all_migrations(POSTGRES)),
     }
 }
 
@@ -48,8 +48,8 @@ pub fn down(url: &str) -> Result<Vec<String>> {
 /// The database's.
 pub fn pending(url: &str) -> Result<Vec<String>> {
     match open_bare(url)? {
-        Db::Sqlite(mut conn) => Ok(names(&conn.pending_migrations(SQLITE).map_err(failed)?)),
-        Db::Postgres(mut conn) => Ok(names(&conn.pending_migrations(POSTGRES).map_err(failed)?)),
+        Kind::Sqlite(mut conn) => Ok(names(&conn.pending_migrations(SQLITE).map_err(failed)?)),
+        Kind::Postgres(mut conn) => Ok(names(&conn.pending_migrations(POSTGRES).map_err(failed)?)),
     }
 }
 

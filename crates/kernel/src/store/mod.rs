@@ -30,7 +30,7 @@ use tokio::sync::oneshot;
 pub use also::{Also, with_each_write};
 pub use bulk::{COPIED, parameters};
 pub use connect::{Backend, Conn};
-pub use db::{Db, MultiBackend, MultiRawValue};
+pub use db::{Db, Kind, MultiBackend, MultiRawValue};
 pub use heads::{Heads, UpTo, heads, up_to};
 pub use listed::{Among, Listed, among, listed};
 pub use replica::{Asker, Position, asked_by};

@@ -6,7 +6,7 @@ use diesel::{
     ExpressionMethods, Insertable, QueryDsl, QueryableByName, RunQueryDsl, sql_query,
     sql_types::{Array, BigInt},
 };
-use kehu_kernel::{Conn, Db, Result, Tx, bulk_copy, schema::match_keys, store::sql};
+use kehu_kernel::{Conn, Kind, Result, Tx, bulk_copy, schema::match_keys, store::sql};
 
 use super::{
     engine,
@@ -100,15 +100,15 @@ pub(crate) fn members(conn: &mut Conn, keys: &[i64], cap: usize) -> Result<HashM
     // One more is read, to tell a full block from one that is too large.
     let limit = i64::try_from(cap).unwrap_or(i64::MAX).saturating_add(1);
     let mut members: HashMap<i64, Vec<CustomerId>> = HashMap::with_capacity(keys.len());
-    match &mut conn.db {
+    match &mut conn.db.kind {
         // Embedded, a prepared statement a key costs less than one statement for all.
-        Db::Sqlite(conn) => {
+        Kind::Sqlite(conn) => {
             for key in keys {
                 let block = match_keys::table.filter(match_keys::key.eq(*key)).limit(limit).select(match_keys::customer_id);
                 members.insert(*key, block.load(conn)?);
             }
         }
-        Db::Postgres(conn) => {
+        Kind::Postgres(conn) => {
             let probe = "SELECT k.key, m.customer_id FROM unnest($1) AS k(key) CROSS JOIN LATERAL \
                 (SELECT customer_id FROM match_keys WHERE match_keys.key = k.key LIMIT $2) AS m";
             let rows = sql_query(probe).bind::<Array<BigInt>, _>(keys).bind::<BigInt, _>(limit).load::<Member>(conn)?;
