@@ -109,6 +109,7 @@ impl Lock {
 
 async fn writes_that_cannot_be_done_are_refused_at_once(app: App) {
     const CALLERS: usize = 30;
+    const JSON: [(&str, &str); 1] = [("content-type", "application/json")];
     text(&app.url, &["migrate"]);
     let options = ["--request-timeout", "30", "--writers", "1", "--waiting", "2"];
     let server = Server::start(&app.url, free_address(), &options);
@@ -126,7 +127,7 @@ async fn writes_that_cannot_be_done_are_refused_at_once(app: App) {
             scope.spawn(move || {
                 let started = Instant::now();
                 let body = json!({ "kind": "email", "value": format!("c{number}@example.com") });
-                let (status, headers, _) = Caller::administrator(base).post_once(path, &body).unwrap();
+                let (status, headers, _) = Caller::administrator(base).send(path, &JSON, &body.to_string()).unwrap();
                 (status, headers.contains_key("retry-after"), started.elapsed())
             })
         };

@@ -15,10 +15,10 @@ use crate::support::{
 /// Seconds that the replica lags by.
 const LAG: u32 = 4;
 
-fn server(primary: &str, replica: &str) -> Server {
+fn server(database: &postgres::Replicated) -> Server {
     let address = free_address();
-    let mut command: Command = kehu(primary, &["serve", "--listen", &address.to_string(), "--rate-limit", "0/1"]);
-    command.env("DATABASE_READ_URL", replica).env("KEHU_REQUEST_TIMEOUT", "10");
+    let mut command: Command = kehu(&database.primary, &["serve", "--listen", &address.to_string(), "--rate-limit", "0/1"]);
+    command.env("DATABASE_READ_URL", &database.replica).env("KEHU_REQUEST_TIMEOUT", "10");
     Server::of(command, address)
 }
 
@@ -32,13 +32,14 @@ fn status(caller: &Caller, path: &str) -> u16 {
 
 #[test]
 fn callers_find_what_they_wrote_and_the_rest_a_little_later() {
-    let (primary, replica, place) = postgres::with_replica(LAG);
-    text(&primary, &["migrate"]);
+    let database = postgres::Replicated::start(LAG);
+    text(&database.primary, &["migrate"]);
     std::thread::sleep(Duration::from_secs(u64::from(LAG) + 2));
-    let (one, two) = (server(&primary, &replica), server(&primary, &replica));
+    let (one, two) = (server(&database), server(&database));
     let (writer, reader) = (Caller::named(&base(&one), "writer"), Caller::named(&base(&one), "reader"));
     let body = json!({ "kind": "personal", "personal": { "full_name": "李娜" } });
-    let (created, headers, customer) = writer.post_once("/v1/customers", &body).unwrap();
+    let (created, headers, customer) =
+        writer.send("/v1/customers", &[("content-type", "application/json")], &body.to_string()).unwrap();
     assert_eq!(created, 201, "{customer}");
     let path = format!("/v1/customers/{}", customer["id"].as_str().unwrap());
     assert_eq!(status(&writer, &path), 200, "who wrote it sees it");
@@ -56,7 +57,7 @@ fn callers_find_what_they_wrote_and_the_rest_a_little_later() {
     }
     assert_eq!(status(&elsewhere, &path), 200);
 
-    postgres::control(&place, &["-m", "immediate", "stop"]);
+    database.end_replica();
     let gone = Instant::now();
     for _ in 0..20 {
         assert_eq!(status(&reader, &path), 200, "without a replica the primary answers");

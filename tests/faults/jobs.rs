@@ -27,7 +27,7 @@ impl Jobs {
         let document = json!({ "version": 1, "files": [file] });
         let mapping = json!({ "code": "faults", "name": "Faults", "document": document });
         let mapping = made(caller.post("/v1/mappings", "mapping", &mapping), 201);
-        let import = made(caller.upload("/v1/imports", BOUNDARY, form(mapping["id"].as_str().unwrap())), 201);
+        let import = made(upload(caller, form(mapping["id"].as_str().unwrap())), 201);
         let export = json!({ "list": "list_customers", "format": "ndjson", "purpose": "a trial of faults" });
         let export = made(caller.post("/v1/exports", "export", &export), 202);
         let path = |list: &str, made: &Value| format!("/v1/{list}/{}", made["id"].as_str().unwrap());
@@ -78,6 +78,11 @@ fn made(answer: Result<(u16, Value), ureq::Error>, wanted: u16) -> Value {
     let (status, body) = answer.unwrap();
     assert_eq!(status, wanted, "{body}");
     body
+}
+
+fn upload(caller: &Caller, form: String) -> Result<(u16, Value), ureq::Error> {
+    let kind = format!("multipart/form-data; boundary={BOUNDARY}");
+    caller.send("/v1/imports", &[("content-type", &kind)], &form).map(|(status, _, body)| (status, body))
 }
 
 fn form(mapping: &str) -> String {

@@ -127,7 +127,9 @@ fn merge(callers: &[Caller], stop: &AtomicBool) -> Vec<(String, String)> {
         let (survivor, absorbed) = (made("survivor"), made("absorbed"));
         let body = json!({ "absorbed": [{ "customer_id": absorbed, "version": 1 }], "reason": "the same" });
         let path = format!("/v1/customers/{survivor}/merge");
-        insist(callers, turn, |caller| caller.command(&path, &format!("merge-{turn}"), 1, &body));
+        let headers =
+            [("idempotency-key", &*format!("merge-{turn}")), ("if-match", "\"1\""), ("content-type", "application/json")];
+        insist(callers, turn, |caller| caller.send(&path, &headers, &body.to_string()).map(|(status, _, body)| (status, body)));
         merges.push((survivor, absorbed));
     }
     merges

@@ -61,7 +61,8 @@ fn rows_of_one(server: &Server, beside: &mut Beside, path: &str) -> Vec<Written>
     let caller = Caller::administrator(&format!("http://{}", server.address));
     let post = |name: &str| {
         let value = format!("{name}.{}@example.com", std::process::id());
-        let (status, answer) = caller.post(path, &value, &json!({ "kind": "email", "value": value })).unwrap();
+        let body = json!({ "kind": "email", "value": value }).to_string();
+        let (status, _, answer) = caller.send(path, &[("content-type", "application/json")], &body).unwrap();
         assert_eq!(status, 201, "{answer}");
     };
     // What the first write makes once is there after it.

@@ -3,6 +3,7 @@
 //! `KEHU_TEST_POSTGRES_URL` names a running server instead (a role that may create databases).
 
 use std::{
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::{Command, Stdio},
     sync::{
@@ -91,25 +92,51 @@ pub fn kept(directory: &Path, options: &str) -> String {
     url
 }
 
-/// A cluster and a replica of it that lags by so many seconds; the URLs of an empty database at both, and where the replica
-/// lies, for [`control`].
-pub fn with_replica(lag: u32) -> (String, String, PathBuf) {
-    let folder = || tempfile::Builder::new().prefix("kehu-postgres-").tempdir().unwrap().keep();
-    let (primary, replica) = (folder(), folder());
-    let options = "-c fsync=off -c shared_buffers=32MB";
-    let first = start_in(&primary, &primary, options);
-    watch(&primary, &format!("rm -rf {}", primary.display()));
-    execute(&first.replace("{}", "postgres"), "CREATE DATABASE kehu");
-    let root = owner_of_process_is_root();
-    if root {
-        run(Command::new("chown").arg("postgres").arg(&replica));
+/// A cluster with a replica that lags; both end with this.
+pub struct Replicated {
+    /// An empty database at the cluster.
+    pub primary: String,
+    /// The same at the replica.
+    pub replica: String,
+    folder: tempfile::TempDir,
+}
+
+impl Replicated {
+    /// The replica lags by so many seconds.
+    pub fn start(lag: u32) -> Self {
+        let open = std::fs::Permissions::from_mode(0o755);
+        let folder = tempfile::Builder::new().prefix("kehu-postgres-").permissions(open).tempdir().unwrap();
+        let options = "-c fsync=off -c shared_buffers=32MB";
+        let primary = kept(&folder.path().join("primary"), options);
+        execute(&primary.replace("{}", "postgres"), "CREATE DATABASE kehu");
+        let copy = folder.path().join("replica");
+        std::fs::create_dir(&copy).unwrap();
+        let root = owner_of_process_is_root();
+        if root {
+            run(Command::new("chown").arg("postgres").arg(&copy));
+        }
+        let mut backup = unprivileged(&binaries().join("pg_basebackup"), root);
+        let source = primary.replace("{}", "postgres");
+        run(backup.args(["-R", "-X", "stream", "-c", "fast", "-d", &source, "-D"]).arg(copy.join("data")));
+        let replica = kept(&copy, &format!("{options} -c recovery_min_apply_delay={lag}s"));
+        Self { primary: primary.replace("{}", "kehu"), replica: replica.replace("{}", "kehu"), folder }
     }
-    let source = format!("host={} user=postgres", primary.display());
-    let mut copy = unprivileged(&binaries().join("pg_basebackup"), root);
-    run(copy.args(["-R", "-X", "stream", "-c", "fast", "-d", &source, "-D"]).arg(replica.join("data")));
-    let second = start_in(&replica, &replica, &format!("{options} -c recovery_min_apply_delay={lag}s"));
-    watch(&replica, &format!("rm -rf {}", replica.display()));
-    (first.replace("{}", "kehu"), second.replace("{}", "kehu"), replica)
+
+    /// Ends the replica as a crash would.
+    pub fn end_replica(&self) {
+        control(&self.folder.path().join("replica"), &["-m", "immediate", "stop"]);
+    }
+}
+
+impl Drop for Replicated {
+    fn drop(&mut self) {
+        for name in ["replica", "primary"] {
+            let folder = self.folder.path().join(name);
+            if folder.join("data/postmaster.pid").exists() {
+                control(&folder, &["-m", "immediate", "stop"]);
+            }
+        }
+    }
 }
 
 /// Has `pg_ctl` do this with the cluster in a folder.

@@ -134,30 +134,22 @@ impl Caller {
 
     /// Status and body of a POST under a key.
     pub fn post(&self, path: &str, key: &str, body: &Value) -> Result<(u16, Value), ureq::Error> {
-        let request = self.agent.post(format!("{}{path}", self.base)).header("Authorization", &self.authorization);
-        answer(request.header("Idempotency-Key", key).content_type("application/json").send(body.to_string())?)
+        let headers = [("idempotency-key", key), ("content-type", "application/json")];
+        self.send(path, &headers, &body.to_string()).map(|(status, _, body)| (status, body))
     }
 
-    /// Status and body of a POST under a key, on the record as it is in this version.
-    pub fn command(&self, path: &str, key: &str, version: u64, body: &Value) -> Result<(u16, Value), ureq::Error> {
+    /// Status, headers and body of a POST with these headers.
+    pub fn send(
+        &self,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Result<(u16, ureq::http::HeaderMap, Value), ureq::Error> {
         let request = self.agent.post(format!("{}{path}", self.base)).header("Authorization", &self.authorization);
-        let request = request.header("Idempotency-Key", key).header("If-Match", format!("\"{version}\""));
-        answer(request.content_type("application/json").send(body.to_string())?)
-    }
-
-    /// Status and body of a POST of a form with these bounds between its parts.
-    pub fn upload(&self, path: &str, boundary: &str, form: String) -> Result<(u16, Value), ureq::Error> {
-        let request = self.agent.post(format!("{}{path}", self.base)).header("Authorization", &self.authorization);
-        answer(request.content_type(format!("multipart/form-data; boundary={boundary}")).send(form)?)
-    }
-
-    /// Status, headers and body of a POST without a key.
-    pub fn post_once(&self, path: &str, body: &Value) -> Result<(u16, ureq::http::HeaderMap, Value), ureq::Error> {
-        let request = self.agent.post(format!("{}{path}", self.base)).header("Authorization", &self.authorization);
-        let response = request.content_type("application/json").send(body.to_string())?;
+        let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+        let response = request.send(body)?;
         let headers = response.headers().clone();
-        let (status, body) = answer(response)?;
-        Ok((status, headers, body))
+        answer(response).map(|(status, body)| (status, headers, body))
     }
 
     /// Status and body of a GET with one more header.
