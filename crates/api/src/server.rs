@@ -111,6 +111,7 @@ pub async fn serve(state: State) -> Result<()> {
         // The store bounds what runs on the database; what is left are files that arrive or leave as slowly as callers like.
         .worker_max_blocking_threads(BLOCKING)
         .client_request_timeout(settings.header_timeout)
+        .keep_alive(settings.keep_alive)
         .tls_handshake_timeout(settings.header_timeout)
         .shutdown_timeout(STOP);
     let server = match tls {

@@ -44,6 +44,10 @@ pub struct Settings {
     /// Seconds in which the head of a request, and a TLS handshake, must have arrived.
     #[arg(long, env = "KEHU_HEADER_TIMEOUT", default_value = "10", value_parser = seconds)]
     pub header_timeout: Duration,
+    /// Seconds for which a connection is kept for the next request. Longer than clients and load balancers keep theirs, or they
+    /// send on one that is just being closed.
+    #[arg(long, env = "KEHU_KEEP_ALIVE", default_value = "75", value_parser = seconds)]
+    pub keep_alive: Duration,
     /// Seconds that a request may take.
     #[arg(long, env = "KEHU_REQUEST_TIMEOUT", default_value = "30", value_parser = seconds)]
     pub request_timeout: Duration,
@@ -122,6 +126,7 @@ impl Default for Settings {
             login_limit: Rate { requests: 30, seconds: 60 },
             max_connections: 10_000,
             header_timeout: seconds(10),
+            keep_alive: seconds(75),
             request_timeout: seconds(30),
             upload_timeout: seconds(3600),
             cors_origins: Vec::new(),

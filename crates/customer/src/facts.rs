@@ -6,6 +6,7 @@ use diesel::{ExpressionMethods, QueryDsl, RunQueryDsl, SelectableHelper};
 use kehu_kernel::{
     Conn, Result,
     schema::{contact_points, customers, identities, organisation_profiles, personal_profiles},
+    store::among,
 };
 
 use crate::{
@@ -51,26 +52,26 @@ impl Known {
             return Ok(Self::default());
         }
         let customers: Vec<CustomerRow> = customers::table
-            .filter(customers::id.eq_any(ids))
+            .filter(among(customers::id, ids.to_vec()))
             .order(customers::id)
             .select(CustomerRow::as_select())
             .load(&mut conn.db)?;
         let personal: Vec<PersonalProfile> = personal_profiles::table
-            .filter(personal_profiles::customer_id.eq_any(ids))
+            .filter(among(personal_profiles::customer_id, ids.to_vec()))
             .select(PersonalProfile::as_select())
             .load(&mut conn.db)?;
         let organisations: Vec<OrganisationProfile> = organisation_profiles::table
-            .filter(organisation_profiles::customer_id.eq_any(ids))
+            .filter(among(organisation_profiles::customer_id, ids.to_vec()))
             .select(OrganisationProfile::as_select())
             .load(&mut conn.db)?;
         let documents: Vec<Identity> = identities::table
-            .filter(identities::customer_id.eq_any(ids))
+            .filter(among(identities::customer_id, ids.to_vec()))
             .filter(identities::ended_at.is_null())
             .order(identities::id)
             .select(Identity::as_select())
             .load(&mut conn.db)?;
         let points: Vec<ContactPoint> = contact_points::table
-            .filter(contact_points::customer_id.eq_any(ids))
+            .filter(among(contact_points::customer_id, ids.to_vec()))
             .filter(contact_points::valid_to.is_null())
             .order(contact_points::id)
             .select(ContactPoint::as_select())

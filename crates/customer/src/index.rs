@@ -15,6 +15,7 @@ use diesel::{
 use kehu_kernel::{
     AnyId, Conn, Error, Result, Store, Tx, bulk_copy,
     schema::{customer_tokens, customers},
+    store::among,
 };
 
 use crate::{
@@ -129,7 +130,7 @@ pub fn is_stale(conn: &mut Conn) -> Result<bool> {
 
 fn refresh_tokens(tx: &mut Tx<'_>, known: &Known, ids: &[CustomerId]) -> Result<()> {
     let kept: Vec<CustomerToken> = customer_tokens::table
-        .filter(customer_tokens::customer_id.eq_any(ids))
+        .filter(among(customer_tokens::customer_id, ids.to_vec()))
         .select(CustomerToken::as_select())
         .load(&mut tx.db)?;
     let mut before: HashMap<CustomerId, BTreeSet<CustomerToken>> = HashMap::new();

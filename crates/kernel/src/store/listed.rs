@@ -60,8 +60,11 @@ pub struct Among<C, T: 'static> {
     ids: Vec<Id<T>>,
 }
 
-/// Whether a column holds one of these ids. Unlike `eq_any` it is prepared, once for each number of ids: for lists that are
-/// short and come again, such as the people of a team.
+/// Of lists that are longer than this no statement is kept: there would be one for each length.
+const SHORT: usize = 16;
+
+/// Whether a column holds one of these ids. Unlike `eq_any` it is prepared, once for each number of ids, as long as they are
+/// few: for lists that are mostly short, such as the people of a team, or the one customer that a request is about.
 pub const fn among<C, T>(column: C, ids: Vec<Id<T>>) -> Among<C, T> {
     Among { column, ids }
 }
@@ -86,6 +89,9 @@ impl<C, T> QueryId for Among<C, T> {
 
 impl<C: QueryFragment<MultiBackend>, T> QueryFragment<MultiBackend> for Among<C, T> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, MultiBackend>) -> QueryResult<()> {
+        if self.ids.len() > SHORT {
+            out.unsafe_to_cache_prepared();
+        }
         self.column.walk_ast(out.reborrow())?;
         out.push_sql(" IN (");
         for (place, id) in self.ids.iter().enumerate() {

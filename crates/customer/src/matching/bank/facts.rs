@@ -6,6 +6,7 @@ use diesel::{ExpressionMethods, QueryDsl, RunQueryDsl};
 use kehu_kernel::{
     Conn, Date, Error, Result,
     schema::{contact_points, customers, identities, organisation_profiles, personal_profiles, source_records},
+    store::among,
     text_enum,
 };
 use serde::Serialize;
@@ -235,7 +236,7 @@ fn load_some(conn: &mut Conn, ids: &[CustomerId], all: &mut HashMap<CustomerId, 
     without_stand_ins(conn, &mut facts)?;
     type Sealed = (CustomerId, IdentityId, IdentityType, Vec<u8>, VerificationState);
     let documents: Vec<Sealed> = identities::table
-        .filter(identities::customer_id.eq_any(&ids))
+        .filter(among(identities::customer_id, ids.clone()))
         .filter(identities::ended_at.is_null())
         .select((
             identities::customer_id,
@@ -260,14 +261,14 @@ fn load_some(conn: &mut Conn, ids: &[CustomerId], all: &mut HashMap<CustomerId, 
 /// customer.
 fn profiles(conn: &mut Conn, ids: &[CustomerId]) -> Result<HashMap<CustomerId, Facts>> {
     let living: Vec<CustomerId> = customers::table
-        .filter(customers::id.eq_any(ids))
+        .filter(among(customers::id, ids.to_vec()))
         .filter(customers::merged_into.is_null())
         .filter(customers::erased_at.is_null())
         .select(customers::id)
         .load(&mut conn.db)?;
     type Person = (CustomerId, String, Option<Gender>, Option<Date>, Option<String>);
     let people: Vec<Person> = personal_profiles::table
-        .filter(personal_profiles::customer_id.eq_any(&living))
+        .filter(among(personal_profiles::customer_id, living.clone()))
         .select((
             personal_profiles::customer_id,
             personal_profiles::full_name,
@@ -286,7 +287,7 @@ fn profiles(conn: &mut Conn, ids: &[CustomerId]) -> Result<HashMap<CustomerId, F
     }
     type Firm = (CustomerId, String, Option<String>, Option<Date>, Option<String>, Option<String>);
     let firms: Vec<Firm> = organisation_profiles::table
-        .filter(organisation_profiles::customer_id.eq_any(&living))
+        .filter(among(organisation_profiles::customer_id, living.clone()))
         .select((
             organisation_profiles::customer_id,
             organisation_profiles::legal_name,
@@ -314,7 +315,7 @@ fn without_stand_ins(conn: &mut Conn, facts: &mut HashMap<CustomerId, Facts>) ->
         return Ok(());
     }
     let told: Vec<(CustomerId, String, String)> = source_records::table
-        .filter(source_records::customer_id.eq_any(ids))
+        .filter(among(source_records::customer_id, ids.to_vec()))
         .select((source_records::customer_id, source_records::source_system, source_records::source_id))
         .load(&mut conn.db)?;
     for (customer, system, id) in told {
@@ -339,7 +340,7 @@ fn is_code(word: &str) -> bool {
 fn contacts(conn: &mut Conn, ids: &[CustomerId], facts: &mut HashMap<CustomerId, Facts>) -> Result<()> {
     // Other kinds are few: to ask for these alone would have SQLite read all of the bank's by kind.
     let points: Vec<_> = contact_points::table
-        .filter(contact_points::customer_id.eq_any(ids))
+        .filter(among(contact_points::customer_id, ids.to_vec()))
         .filter(contact_points::valid_to.is_null())
         .select((
             contact_points::customer_id,

@@ -6,7 +6,11 @@ use diesel::{
     ExpressionMethods, Insertable, QueryDsl, QueryableByName, RunQueryDsl, sql_query,
     sql_types::{Array, BigInt},
 };
-use kehu_kernel::{Conn, Kind, Result, Tx, bulk_copy, schema::match_keys, store::sql};
+use kehu_kernel::{
+    Conn, Kind, Result, Tx, bulk_copy,
+    schema::match_keys,
+    store::{among, sql},
+};
 
 use super::{
     engine,
@@ -68,7 +72,7 @@ pub(crate) fn write(tx: &mut Tx<'_>, mut keys: Vec<Key>) -> Result<()> {
 pub(crate) fn refresh(tx: &mut Tx<'_>, known: &Known, ids: &[CustomerId]) -> Result<()> {
     let wanted: BTreeSet<Key> = facts::of_known(tx, known)?.iter().flat_map(|(id, facts)| of(tx, *id, facts)).collect();
     let kept: Vec<(CustomerId, i64)> = match_keys::table
-        .filter(match_keys::customer_id.eq_any(ids))
+        .filter(among(match_keys::customer_id, ids.to_vec()))
         .select((match_keys::customer_id, match_keys::key))
         .load(&mut tx.db)?;
     let kept: BTreeSet<Key> = kept.into_iter().map(|(customer_id, key)| Key { key, customer_id }).collect();
