@@ -194,10 +194,8 @@ fn check_lengths(path: &str, pairs: &[(String, String)]) -> Result<(), Problem> 
         if name.contains('\0') || value.contains('\0') {
             return Err(Error::invalid(format!("?{name}"), "invalid_parameter", NUL).into());
         }
-        let limit = openapi::query_limits().get(&(path.to_owned(), name.clone())).copied();
-        if let Some(limit) = limit.filter(|limit| value.chars().count() > *limit) {
-            let message = format!("The length may be at most {limit}.");
-            return Err(Error::invalid(format!("?{name}"), "length", message).into());
+        if let Some(fault) = openapi::query::fault(path, name, value) {
+            return Err(Error::Invalid(vec![fault]).into());
         }
     }
     Ok(())
@@ -271,7 +269,14 @@ pub struct IfMatch(pub i64);
 #[into_params(parameter_in = Header)]
 pub struct IfMatchHeader {
     /// The `ETag` of the record as the caller last saw it. Stale: 412 with the present version; absent: 428.
-    #[param(rename = "If-Match", required = true, max_length = 32, example = "\"3\"")]
+    #[param(
+        rename = "If-Match",
+        required = true,
+        min_length = 1,
+        max_length = 32,
+        example = "\"3\"",
+        pattern = r#"^(\*|[0-9]{1,18}|(W/)?"[!#-~]*")$"#
+    )]
     pub if_match: String,
 }
 
@@ -290,15 +295,23 @@ impl FromRequest for IfMatch {
     }
 }
 
+/// The longest entity tag.
+const LONGEST_TAG: usize = 32;
+
 /// The version that an entity tag stands for; `-1`, which no record has, for a tag that was never ours, and nothing for what
 /// is no tag at all.
 fn expected(tag: &str) -> Option<i64> {
-    let tag = tag.trim();
-    let bare = tag.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
-    match bare.unwrap_or(tag).parse() {
-        Ok(version) => Some(version),
-        Err(_) if tag == "*" || tag.starts_with("W/\"") => Some(-1),
-        Err(_) => bare.filter(|bare| !bare.contains('"')).map(|_| -1),
+    let tag = Some(tag.trim()).filter(|tag| tag.len() <= LONGEST_TAG)?;
+    if tag == "*" {
+        return Some(-1);
+    }
+    let quoted = tag.strip_prefix("W/").unwrap_or(tag);
+    match quoted.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
+        Some(inner) if inner.bytes().any(|byte| byte == b'"' || !byte.is_ascii_graphic()) => None,
+        Some(inner) if quoted == tag => Some(inner.parse().unwrap_or(-1)),
+        Some(_) => Some(-1),
+        None if tag.len() > 18 || !tag.bytes().all(|byte| byte.is_ascii_digit()) => None,
+        None => tag.parse().ok(),
     }
 }
 
@@ -379,7 +392,7 @@ mod tests {
         {
             assert_eq!(expected(tag), version, "{tag}");
         }
-        for garbage in ["", "abc", "\"3", "\"a\"b\""] {
+        for garbage in ["", "abc", "-3", "\"3", "\"a\"b\"", "W/\"3", "W/3", &"3".repeat(33)] {
             assert_eq!(expected(garbage), None, "{garbage}");
         }
     }

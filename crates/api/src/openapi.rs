@@ -1,9 +1,6 @@
 //! The published document: collected from the handlers, then completed with what all operations share.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::LazyLock,
-};
+use std::{collections::BTreeMap, sync::LazyLock};
 
 use serde_json::{Map, Value, json};
 use utoipa::{
@@ -13,6 +10,9 @@ use utoipa::{
 use utoipa_actix_web::AppExt;
 
 use crate::{extract::IfMatchHeader, merged::MergedRecord, problem::Problem, webhook};
+
+mod limits;
+pub mod query;
 
 #[derive(OpenApi)]
 #[openapi(
@@ -124,27 +124,6 @@ pub fn methods_of(path: &str) -> Vec<String> {
     methods
 }
 
-/// The longest value that the document allows for each query parameter, by path and name.
-#[must_use]
-pub fn query_limits() -> &'static HashMap<(String, String), usize> {
-    static LIMITS: LazyLock<HashMap<(String, String), usize>> = LazyLock::new(|| {
-        let paths = document().get("paths").and_then(Value::as_object).into_iter().flatten();
-        let parameters = paths.flat_map(|(path, item)| {
-            let operations = item.as_object().into_iter().flat_map(Map::values);
-            let listed = operations.filter_map(|operation| operation.get("parameters")?.as_array()).flatten();
-            listed.map(move |parameter| (path, parameter))
-        });
-        let limit = |(path, parameter): (&String, &Value)| {
-            let name = parameter.get("name")?.as_str()?;
-            let longest = parameter.pointer("/schema/maxLength")?.as_u64()?;
-            let in_query = parameter.get("in")? == "query";
-            in_query.then_some(((path.clone(), name.to_owned()), usize::try_from(longest).ok()?))
-        };
-        parameters.filter_map(limit).collect()
-    });
-    &LIMITS
-}
-
 /// An operation of the document.
 #[derive(Debug)]
 pub struct Operation {
@@ -181,7 +160,9 @@ fn build() -> Value {
     complete_operations(&mut document);
     add_components(&mut document);
     webhook::describe(&mut document);
-    walk(&mut document, &mut limit_integers);
+    limits::inline_scalars(&mut document);
+    walk(&mut document, &mut limits::join_inline);
+    walk(&mut document, &mut limits::limit);
     if let Some(Value::Object(server)) = document.pointer_mut("/servers/0") {
         server.insert("x-internal".into(), Value::Bool(false));
     }
@@ -272,7 +253,9 @@ fn walk(value: &mut Value, visit: &mut impl FnMut(&mut Map<String, Value>)) {
     match value {
         Value::Object(map) => {
             visit(map);
-            map.values_mut().for_each(|inner| walk(inner, visit));
+            // Examples are values, not schemas.
+            let schemas = map.iter_mut().filter(|(key, _)| !matches!(key.as_str(), "example" | "examples"));
+            schemas.for_each(|(_, inner)| walk(inner, visit));
         }
         Value::Array(items) => items.iter_mut().for_each(|inner| walk(inner, visit)),
         _ => {}
@@ -349,10 +332,15 @@ fn complete(path: &str, method: &str, operation: &mut Map<String, Value>) {
         responses.entry("409").or_insert_with(|| json!({ "$ref": "#/components/responses/Conflict" }));
     }
     responses.sort_keys();
-    for (status, response) in responses.iter_mut().filter(|(status, _)| status.starts_with('2')) {
-        if let Value::Object(response) = response {
+    for (status, response) in responses.iter_mut() {
+        if let Value::Object(response) = response
+            && !response.contains_key("$ref")
+        {
             let headers = object(response, "headers");
             headers.extend(common_headers());
+            if !status.starts_with('2') {
+                continue;
+            }
             if has_id || status == "201" {
                 headers.insert("ETag".into(), json!({ "$ref": "#/components/headers/ETag" }));
             }
@@ -376,21 +364,6 @@ fn require_token(operation: &mut Map<String, Value>) -> bool {
     operation.insert("x-required-scopes".into(), Value::Array(scopes));
     crate::rights::declare(operation);
     true
-}
-
-/// Integers that say no limits get those that JSON itself can carry in every language.
-fn limit_integers(map: &mut Map<String, Value>) {
-    const SAFE: i64 = 9_007_199_254_740_991;
-    let is_integer = match map.get("type") {
-        Some(Value::String(kind)) => kind == "integer",
-        Some(Value::Array(kinds)) => kinds.contains(&json!("integer")),
-        _ => false,
-    };
-    if is_integer {
-        let limit = if map.get("format") == Some(&json!("int32")) { i64::from(i32::MAX) } else { SAFE };
-        map.entry("minimum").or_insert_with(|| json!(-limit));
-        map.entry("maximum").or_insert_with(|| json!(limit));
-    }
 }
 
 /// Name, status, description and code of the shared problem answers.
@@ -423,7 +396,7 @@ fn common_headers() -> Map<String, Value> {
         ("X-Request-Id", "RequestId"),
         ("RateLimit", "RateLimit"),
         ("RateLimit-Policy", "RateLimitPolicy"),
-        ("Access-Control-Allow-Origin", "AccessControlAllowOrigin"),
+        ("Access-Control-Allow-Origin", "Access-Control-Allow-Origin"),
     ]
     .into_iter()
     .map(|(header, name)| (header.to_owned(), json!({ "$ref": format!("#/components/headers/{name}") })))
@@ -458,7 +431,8 @@ fn add_components(document: &mut Value) {
     headers
         .insert("RateLimitPolicy".into(), header("The caller's rate limit: `\"default\";q=<requests>;w=<seconds>`.", text(100)));
     let origin = "The origin that may read the answer, when CORS is configured.";
-    headers.insert("AccessControlAllowOrigin".into(), header(origin, text(300)));
+    // The name of the header, by which linters look for it among all headers.
+    headers.insert("Access-Control-Allow-Origin".into(), header(origin, text(300)));
     headers.insert(
         "RetryAfter".into(),
         header("Seconds until another try makes sense.", json!({ "type": "integer", "format": "int32", "minimum": 0 })),

@@ -115,7 +115,7 @@ pub struct Identity {
     #[diesel(embed)]
     pub verification: Verification,
     /// What is doubtful about the number: `checksum` (credit codes of pilot years), `unknown_region`.
-    #[schema(value_type = Vec<String>, max_items = 10)]
+    #[schema(value_type = Vec<kehu_kernel::limits::Word>, max_items = 10)]
     pub warnings: Json<Vec<String>>,
     /// When it was ended; null while it counts.
     pub ended_at: Option<Instant>,

@@ -33,7 +33,7 @@ pub struct SourceSystem {
     #[schema(example = "Core banking", max_length = 200)]
     pub name: String,
     /// How much its word counts per class of attributes; where systems disagree the higher number wins.
-    #[schema(value_type = BTreeMap<String, i32>)]
+    #[schema(inline, value_type = kehu_kernel::limits::Weights)]
     pub precedence: Json<Precedence>,
     /// Whether it may hand in records.
     pub active: bool,
@@ -59,7 +59,7 @@ pub struct NewSourceSystem {
     pub name: String,
     /// How much its word counts per class of attributes, 0 to 1000; 0 unless given. At most 50 classes.
     #[serde(default)]
-    #[schema(value_type = BTreeMap<String, i32>, example = json!({ "contact": 10, "identity": 20 }))]
+    #[schema(inline, value_type = kehu_kernel::limits::Weights, example = json!({ "contact": 10, "identity": 20 }))]
     #[validate(custom(function = "precedence"))]
     pub precedence: Precedence,
 }
@@ -76,7 +76,7 @@ pub struct SourceSystemPatch {
     pub name: Option<String>,
     /// How much its word counts per class of attributes, as a whole.
     #[serde(default, deserialize_with = "patch::required")]
-    #[schema(nullable = false, value_type = BTreeMap<String, i32>)]
+    #[schema(nullable = false, inline, value_type = kehu_kernel::limits::Weights)]
     #[validate(custom(function = "patched_precedence"))]
     pub precedence: Option<Json<Precedence>>,
     /// Whether it may hand in records.
@@ -87,7 +87,7 @@ pub struct SourceSystemPatch {
 
 fn precedence(precedence: &Precedence) -> Result<(), ValidationError> {
     let sound = precedence.len() <= 50
-        && precedence.iter().all(|(class, weight)| (1..=64).contains(&class.len()) && (0..=1000).contains(weight));
+        && precedence.iter().all(|(class, weight)| (1..=64).contains(&class.chars().count()) && (0..=1000).contains(weight));
     if sound {
         Ok(())
     } else {

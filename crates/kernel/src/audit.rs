@@ -23,7 +23,7 @@ pub struct AccessEntry {
     #[schema(example = "customer.reveal", max_length = 64)]
     pub action: String,
     /// Which fields were shown.
-    #[schema(value_type = Vec<String>, max_items = 100)]
+    #[schema(value_type = Vec<crate::limits::Word>, max_items = 100)]
     pub fields: Json<Vec<String>>,
     /// Who read.
     #[schema(max_length = 128)]

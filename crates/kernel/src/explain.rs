@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Explanation {
     /// Name of the rule that decided.
-    #[schema(example = "access.can")]
+    #[schema(example = "access.can", max_length = 64)]
     pub rule: String,
     /// Version of the rule: a new number whenever the same inputs could come out differently.
     #[schema(example = 1)]
@@ -17,6 +17,7 @@ pub struct Explanation {
     #[schema(value_type = Object)]
     pub inputs: Map<String, Value>,
     /// The steps in the order in which they were taken.
+    #[schema(max_items = 10000)]
     pub steps: Vec<ExplanationStep>,
 }
 
@@ -24,12 +25,12 @@ pub struct Explanation {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ExplanationStep {
     /// What was checked.
-    #[schema(example = "a role grants customer.read")]
+    #[schema(example = "a role grants customer.read", max_length = 4000)]
     pub check: String,
     /// Whether the check held.
     pub passed: bool,
     /// What was found.
-    #[schema(example = "teller grants it within the unit")]
+    #[schema(example = "teller grants it within the unit", max_length = 4000)]
     pub detail: String,
 }
 

@@ -13,6 +13,7 @@ pub mod feed;
 pub mod id;
 pub mod job;
 pub mod json;
+pub mod limits;
 pub mod money;
 pub mod page;
 pub mod patch;

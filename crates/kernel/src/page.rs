@@ -34,7 +34,7 @@ pub struct Page<T> {
 #[serde(deny_unknown_fields)]
 pub struct PageParams {
     /// How many items the page may have, 1 to 200; 50 unless given.
-    #[param(minimum = 1, maximum = 200, example = 50)]
+    #[param(minimum = 1, maximum = 200, default = 50, example = 50)]
     pub limit: Option<i64>,
     /// `next_cursor` of the page before; only valid for the same list with the same filters.
     #[param(max_length = 1024)]

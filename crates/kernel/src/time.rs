@@ -26,6 +26,9 @@ use crate::store::sql;
 pub struct Instant(i64);
 
 impl Instant {
+    /// The greatest length of its text.
+    const LONGEST: usize = 35;
+
     /// From microseconds since the Unix epoch.
     #[must_use]
     pub const fn from_micros(micros: i64) -> Self {
@@ -97,6 +100,8 @@ impl FromStr for Instant {
     type Err = chrono::ParseError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
+        // More than nanoseconds is nothing that can be meant.
+        let text = if text.len() <= Self::LONGEST { text } else { "" };
         DateTime::parse_from_rfc3339(text).map(|at| at.to_utc().into())
     }
 }
@@ -119,7 +124,11 @@ impl PartialSchema for Instant {
         ObjectBuilder::new()
             .schema_type(Type::String)
             .format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))
-            .max_length(Some(35))
+            .min_length(Some(20))
+            .max_length(Some(Self::LONGEST))
+            .pattern(Some(
+                r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?([Zz]|[+-][0-9]{2}:[0-9]{2})$",
+            ))
             .description(Some("A point in time, RFC 3339; answers are always in UTC with `Z`."))
             .examples([serde_json::json!("2026-01-31T09:30:00Z")])
             .into()
@@ -247,6 +256,7 @@ impl PartialSchema for Date {
             .format(Some(SchemaFormat::KnownFormat(KnownFormat::Date)))
             .min_length(Some(10))
             .max_length(Some(10))
+            .pattern(Some("^[0-9]{4}-[0-9]{2}-[0-9]{2}$"))
             .description(Some("A calendar date, `YYYY-MM-DD`."))
             .examples([serde_json::json!("2026-01-31")])
             .into()

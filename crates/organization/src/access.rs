@@ -25,7 +25,7 @@ pub struct Me {
     /// What kind of caller it is.
     pub kind: ActorKind,
     /// Codes of the caller's roles.
-    #[schema(max_items = 50)]
+    #[schema(value_type = Vec<kehu_kernel::limits::Word>, max_items = 50)]
     pub roles: Vec<String>,
     /// What the roles grant together, within the scope of the token.
     #[schema(max_items = 200)]

@@ -89,7 +89,7 @@ pub struct Account {
     /// The moment of that balance.
     pub balance_as_of: Option<Instant>,
     /// Further facts of the source system.
-    #[schema(value_type = BTreeMap<String, String>)]
+    #[schema(value_type = BTreeMap<kehu_kernel::limits::Word, kehu_kernel::limits::Remark>)]
     pub attributes: BTreeMap<String, String>,
     /// Facts of a deposit; null for other accounts.
     pub deposit: Option<DepositFacts>,

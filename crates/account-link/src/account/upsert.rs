@@ -66,7 +66,7 @@ pub struct AccountUpsert {
     /// The day at whose end it had that balance; today unless given.
     pub balance_on: Option<Date>,
     /// Further facts: at most 50, names of 1 to 64 characters, values of at most 500.
-    #[schema(value_type = BTreeMap<String, String>)]
+    #[schema(inline, value_type = kehu_kernel::limits::Remarks)]
     #[serde(default)]
     pub attributes: BTreeMap<String, String>,
     /// Facts of a deposit; only for products of that category.

@@ -43,7 +43,7 @@ pub struct Product {
     #[schema(max_items = 3)]
     pub for_kinds: Vec<CustomerKind>,
     /// What it offers, in words.
-    #[schema(max_items = 50)]
+    #[schema(value_type = Vec<kehu_kernel::limits::Line>, max_items = 50)]
     pub features: Vec<String>,
     /// First day on which it is sold.
     pub launch_from: Option<Date>,
@@ -129,8 +129,8 @@ pub struct NewProduct {
     #[serde(default)]
     pub for_kinds: Vec<CustomerKind>,
     /// What it offers, in words.
-    #[schema(max_items = 50)]
-    #[validate(length(max = 50), custom(function = "check_features"))]
+    #[schema(value_type = Vec<kehu_kernel::limits::Line>, max_items = 50)]
+    #[validate(length(max = 50), custom(function = "kehu_kernel::limits::lines"))]
     #[serde(default)]
     pub features: Vec<String>,
     /// First day on which it is sold.
@@ -162,9 +162,9 @@ pub struct ProductPatch {
     #[validate(length(max = 3))]
     pub for_kinds: Option<Vec<CustomerKind>>,
     /// What it offers, in words.
-    #[schema(nullable = false, value_type = Option<Vec<String>>, max_items = 50)]
+    #[schema(nullable = false, value_type = Option<Vec<kehu_kernel::limits::Line>>, max_items = 50)]
     #[serde(default, deserialize_with = "patch::required")]
-    #[validate(length(max = 50), custom(function = "check_features"))]
+    #[validate(length(max = 50), custom(function = "kehu_kernel::limits::lines"))]
     pub features: Option<Vec<String>>,
     /// First day on which it is sold.
     #[schema(value_type = Option<Date>)]
@@ -199,15 +199,6 @@ struct ProductChange {
     status: Option<ProductStatus>,
     unit_revenue_minor: Option<Option<i64>>,
     unit_cost_minor: Option<Option<i64>>,
-}
-
-fn check_features(texts: &[String]) -> Result<(), validator::ValidationError> {
-    let fits = texts.iter().all(|text| (1..=200).contains(&text.chars().count()));
-    if fits {
-        Ok(())
-    } else {
-        Err(validator::ValidationError::new("length").with_message("A feature has 1 to 200 characters.".into()))
-    }
 }
 
 /// One product.

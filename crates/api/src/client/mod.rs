@@ -56,10 +56,10 @@ pub struct Client {
     /// Until when the secret before the last rotation is still accepted; null when there is none.
     pub previous_valid_until: Option<Instant>,
     /// Codes of its roles.
-    #[schema(value_type = Vec<String>, max_items = 20)]
+    #[schema(value_type = Vec<kehu_kernel::limits::Word>, max_items = 20)]
     pub roles: Json<Vec<String>>,
     /// The actions that it may use of those that its roles grant, and `on_behalf_of`.
-    #[schema(value_type = Vec<String>, max_items = 100)]
+    #[schema(value_type = Vec<kehu_kernel::limits::Word>, max_items = 100)]
     pub scopes: Json<Vec<String>>,
     /// The branch from which its rights reach.
     pub branch_id: Option<BranchId>,
@@ -91,11 +91,11 @@ pub struct NewClient {
     #[validate(length(min = 1, max = 32), custom(function = "kehu_kernel::check::code"))]
     pub prefix: String,
     /// Codes of its roles.
-    #[schema(example = json!(["integration"]), min_items = 1, max_items = 20)]
-    #[validate(length(min = 1, max = 20))]
+    #[schema(value_type = Vec<kehu_kernel::limits::Word>, example = json!(["integration"]), min_items = 1, max_items = 20)]
+    #[validate(length(min = 1, max = 20), custom(function = "kehu_kernel::limits::words"))]
     pub roles: Vec<String>,
     /// The actions that it may use of those that its roles grant, and `on_behalf_of`.
-    #[schema(example = json!(["customer.read", "account.read"]), min_items = 1, max_items = 100)]
+    #[schema(value_type = Vec<kehu_kernel::limits::Word>, example = json!(["customer.read", "account.read"]), min_items = 1, max_items = 100)]
     #[validate(length(min = 1, max = 100), custom(function = "known_scopes"))]
     pub scopes: Vec<String>,
     /// The branch from which its rights reach; needed by roles that reach by branch.

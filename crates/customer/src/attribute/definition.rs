@@ -70,7 +70,7 @@ pub struct AttributeDefinition {
     /// What its values are; never changed.
     pub value_type: AttributeType,
     /// The values of a `choice`; empty for other types.
-    #[schema(value_type = Vec<String>, max_items = 100)]
+    #[schema(value_type = Vec<kehu_kernel::limits::ShortText>, max_items = 100)]
     pub choices: Json<Vec<String>>,
     /// The greatest length of a `text`, in characters; null for other types.
     #[schema(minimum = 1, maximum = 2000)]
@@ -115,7 +115,7 @@ pub struct NewAttributeDefinition {
     pub value_type: AttributeType,
     /// The values of a `choice`, each of 1 to 100 characters; needed for that type, refused for others.
     #[serde(default)]
-    #[schema(max_items = 100)]
+    #[schema(value_type = Vec<kehu_kernel::limits::ShortText>, max_items = 100)]
     #[validate(length(max = 100), custom(function = "value::choices"))]
     pub choices: Vec<String>,
     /// The greatest length of a `text`; 200 unless given, refused for other types.
@@ -155,7 +155,7 @@ pub struct AttributeDefinitionPatch {
     #[validate(custom(function = "kinds"))]
     pub customer_kinds: Option<Vec<CustomerKind>>,
     /// The values of a `choice`, as a whole list. A choice that customers have cannot go.
-    #[schema(nullable = false, max_items = 100)]
+    #[schema(nullable = false, value_type = Option<Vec<kehu_kernel::limits::ShortText>>, max_items = 100)]
     #[serde(default, deserialize_with = "patch::required")]
     #[validate(length(max = 100), custom(function = "value::choices"))]
     pub choices: Option<Vec<String>>,

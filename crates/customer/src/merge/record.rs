@@ -69,7 +69,7 @@ pub struct MergeRequest {
     pub absorbed: Vec<AbsorbedRecord>,
     /// For fields by their names: the record whose value is to win, whatever the rules say. The record must have one.
     #[serde(default)]
-    #[schema(nullable = false, value_type = Object, example = json!({ "tier": "01890a5d-ac96-774b-bcce-b302099a8057" }))]
+    #[schema(nullable = false, inline, value_type = kehu_kernel::limits::RecordsByName, example = json!({ "tier": "01890a5d-ac96-774b-bcce-b302099a8057" }))]
     #[validate(length(max = 64))]
     pub choices: BTreeMap<String, CustomerId>,
     /// Why they are one; kept with the merge.

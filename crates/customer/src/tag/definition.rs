@@ -75,7 +75,7 @@ pub struct Tag {
     /// What its values are; never changed.
     pub value_type: TagValueType,
     /// The values of a `choice`; empty for other types.
-    #[schema(value_type = Vec<String>, max_items = 100)]
+    #[schema(value_type = Vec<kehu_kernel::limits::ShortText>, max_items = 100)]
     pub choices: Json<Vec<String>>,
     /// The sources that may set it.
     #[schema(value_type = Vec<TagSource>, max_items = 4)]
@@ -114,7 +114,7 @@ pub struct NewTag {
     pub value_type: TagValueType,
     /// The values of a `choice`, each of 1 to 100 characters; needed for that type, refused for others.
     #[serde(default)]
-    #[schema(max_items = 100)]
+    #[schema(value_type = Vec<kehu_kernel::limits::ShortText>, max_items = 100)]
     #[validate(length(max = 100), custom(function = "value::choices"))]
     pub choices: Vec<String>,
     /// The sources that may set it, each once; only `manual` unless given.
@@ -146,7 +146,7 @@ pub struct TagPatch {
     #[validate(length(max = 500), custom(function = "crate::rules::text"))]
     pub description: Option<Option<String>>,
     /// The values of a `choice`, as a whole list. A choice that customers have cannot go.
-    #[schema(nullable = false, max_items = 100)]
+    #[schema(nullable = false, value_type = Option<Vec<kehu_kernel::limits::ShortText>>, max_items = 100)]
     #[serde(default, deserialize_with = "patch::required")]
     #[validate(length(max = 100), custom(function = "value::choices"))]
     pub choices: Option<Vec<String>>,

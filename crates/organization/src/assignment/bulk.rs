@@ -47,10 +47,10 @@ fn each_once(ids: &[CustomerId]) -> Result<(), ValidationError> {
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct BulkAssignmentReport {
     /// How many customers the person looks after by this call.
-    #[schema(minimum = 0, maximum = 1000)]
+    #[schema(value_type = i32, minimum = 0, maximum = 1000)]
     pub assigned: usize,
     /// How many were refused.
-    #[schema(minimum = 0, maximum = 1000)]
+    #[schema(value_type = i32, minimum = 0, maximum = 1000)]
     pub refused: usize,
     /// Each customer, in the order of their ids.
     #[schema(max_items = 1000)]

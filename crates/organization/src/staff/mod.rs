@@ -55,13 +55,13 @@ pub struct Staff {
     #[schema(example = "Senior relationship manager", max_length = 100)]
     pub title: Option<String>,
     /// Codes of the roles that count when a token names none.
-    #[schema(max_items = 20)]
+    #[schema(value_type = Vec<kehu_kernel::limits::Word>, max_items = 20)]
     pub roles: Vec<String>,
     /// Languages that they speak, as BCP 47 tags.
-    #[schema(max_items = 20)]
+    #[schema(value_type = Vec<kehu_kernel::limits::Word>, max_items = 20)]
     pub languages: Vec<String>,
     /// What they know best, codes of the bank's own.
-    #[schema(max_items = 20)]
+    #[schema(value_type = Vec<kehu_kernel::limits::Word>, max_items = 20)]
     pub specialities: Vec<String>,
     /// Extension of their telephone.
     #[schema(example = "4821", max_length = 16)]
@@ -148,17 +148,17 @@ pub struct NewStaff {
     #[validate(length(max = 100))]
     pub title: Option<String>,
     /// Codes of the roles that count when a token names none; each once.
-    #[schema(nullable = false, value_type = Vec<String>, max_items = 20)]
+    #[schema(nullable = false, value_type = Vec<kehu_kernel::limits::Word>, max_items = 20)]
     #[serde(default)]
     #[validate(custom(function = "check::words"))]
     pub roles: Json<Vec<String>>,
     /// Languages that they speak, as BCP 47 tags; each once.
-    #[schema(nullable = false, value_type = Vec<String>, max_items = 20)]
+    #[schema(nullable = false, value_type = Vec<kehu_kernel::limits::Word>, max_items = 20)]
     #[serde(default)]
     #[validate(custom(function = "check::words"))]
     pub languages: Json<Vec<String>>,
     /// What they know best, codes of the bank's own; each once.
-    #[schema(nullable = false, value_type = Vec<String>, max_items = 20)]
+    #[schema(nullable = false, value_type = Vec<kehu_kernel::limits::Word>, max_items = 20)]
     #[serde(default)]
     #[validate(custom(function = "check::words"))]
     pub specialities: Json<Vec<String>>,
@@ -192,17 +192,17 @@ pub struct StaffPatch {
     #[validate(length(max = 100))]
     pub title: Option<Option<String>>,
     /// Codes of the roles that count when a token names none, as a whole list; each once.
-    #[schema(nullable = false, value_type = Vec<String>, max_items = 20)]
+    #[schema(nullable = false, value_type = Vec<kehu_kernel::limits::Word>, max_items = 20)]
     #[serde(default, deserialize_with = "patch::required")]
     #[validate(custom(function = "check::words"))]
     pub roles: Option<Json<Vec<String>>>,
     /// Languages that they speak, as a whole list of BCP 47 tags; each once.
-    #[schema(nullable = false, value_type = Vec<String>, max_items = 20)]
+    #[schema(nullable = false, value_type = Vec<kehu_kernel::limits::Word>, max_items = 20)]
     #[serde(default, deserialize_with = "patch::required")]
     #[validate(custom(function = "check::words"))]
     pub languages: Option<Json<Vec<String>>>,
     /// What they know best, as a whole list; each once.
-    #[schema(nullable = false, value_type = Vec<String>, max_items = 20)]
+    #[schema(nullable = false, value_type = Vec<kehu_kernel::limits::Word>, max_items = 20)]
     #[serde(default, deserialize_with = "patch::required")]
     #[validate(custom(function = "check::words"))]
     pub specialities: Option<Json<Vec<String>>>,

@@ -1,6 +1,7 @@
 //! Takes files of any size to the data directory, chunk by chunk.
 
 use std::{
+    borrow::Cow,
     fs::{self, File},
     io::{self, Write},
     path::{Path, PathBuf},
@@ -15,7 +16,10 @@ use kehu_intake::{
 };
 use kehu_kernel::{Error, FieldError};
 use tokio::sync::mpsc;
-use utoipa::ToSchema;
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{KnownFormat, ObjectBuilder, RefOr, Schema, SchemaFormat, Type},
+};
 
 use crate::problem::Problem;
 
@@ -23,6 +27,24 @@ use crate::problem::Problem;
 const FILES: usize = 1_000;
 /// The longest text field.
 const TEXT: usize = 256;
+/// The largest file in bytes, as it is sent; 2 GiB compressed are some 20 GiB of rows.
+const LARGEST: usize = 2_147_483_647;
+
+/// A file of an import, for the document.
+struct ImportFileContent;
+
+impl PartialSchema for ImportFileContent {
+    fn schema() -> RefOr<Schema> {
+        let binary = SchemaFormat::KnownFormat(KnownFormat::Binary);
+        ObjectBuilder::new().schema_type(Type::String).format(Some(binary)).max_length(Some(LARGEST)).into()
+    }
+}
+
+impl ToSchema for ImportFileContent {
+    fn name() -> Cow<'static, str> {
+        "ImportFileContent".into()
+    }
+}
 
 /// What `create_import` takes.
 #[expect(dead_code, reason = "the shape for the document; the parts are read one by one")]
@@ -36,7 +58,7 @@ pub struct NewImportForm {
     /// Whether to stop at the preview, before anything is written; `run_import` then goes on. False unless given.
     preview_only: Option<bool>,
     /// The files, plain, gzip or zstd. The mapping knows them by their names; their order does not matter.
-    #[schema(value_type = Vec<String>, format = Binary, min_items = 1, max_items = 1000)]
+    #[schema(value_type = Vec<ImportFileContent>, min_items = 1, max_items = 1000)]
     files: Vec<Vec<u8>>,
 }
 
@@ -149,10 +171,16 @@ async fn store(mut field: Field, data_dir: &Path, id: ImportId, number: usize) -
     let target = data_dir.join(&path);
     let (chunks, queue) = mpsc::channel::<Bytes>(16);
     let writer = actix_web::rt::task::spawn_blocking(move || write(&target, queue));
-    let mut broken = None;
+    let (mut broken, mut size) = (None, 0_usize);
     while let Some(chunk) = field.next().await {
         match chunk {
             Ok(chunk) => {
+                size = size.saturating_add(chunk.len());
+                if size > LARGEST {
+                    let detail = format!("A file may have {LARGEST} bytes; compress it, or divide it.");
+                    broken = Some(Problem::new(StatusCode::PAYLOAD_TOO_LARGE).detail(detail));
+                    break;
+                }
                 // A writer that failed says why when it is joined.
                 if chunks.send(chunk).await.is_err() {
                     break;

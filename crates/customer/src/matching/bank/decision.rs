@@ -54,7 +54,7 @@ pub struct MatchDecision {
     /// For `merge` only: for fields by their names, the record whose value is to win, as in `merge_customers`, whose
     /// `dry_run` shows the fields and their alternatives.
     #[serde(default)]
-    #[schema(nullable = false, value_type = Object, example = json!({ "tier": "01890a5d-ac96-774b-bcce-b302099a8057" }))]
+    #[schema(nullable = false, inline, value_type = kehu_kernel::limits::RecordsByName, example = json!({ "tier": "01890a5d-ac96-774b-bcce-b302099a8057" }))]
     #[validate(length(max = 64))]
     pub choices: BTreeMap<String, CustomerId>,
     /// For `merge` only: the version of `left` that the decision rests on. Without it, the two are merged as they are.

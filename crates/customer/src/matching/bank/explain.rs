@@ -19,10 +19,10 @@ pub struct MatchStep {
     #[schema(example = "birth_date", max_length = 64)]
     pub field: String,
     /// What the one customer has. Numbers of documents are masked; null for callers whose role does not show the field.
-    #[schema(max_items = 200)]
+    #[schema(value_type = Option<Vec<kehu_kernel::limits::Told>>, max_items = 200)]
     pub left: Option<Vec<String>>,
     /// What the other customer has.
-    #[schema(max_items = 200)]
+    #[schema(value_type = Option<Vec<kehu_kernel::limits::Told>>, max_items = 200)]
     pub right: Option<Vec<String>>,
     /// How well they agree: a level of the field's comparison.
     #[schema(example = "exact", max_length = 64)]

@@ -48,13 +48,13 @@ pub struct MatchFacts {
     pub country: Option<String>,
     /// Phone numbers, as people write them.
     #[serde(default)]
-    #[schema(max_items = 20)]
-    #[validate(length(max = 20))]
+    #[schema(value_type = Vec<kehu_kernel::limits::Word>, max_items = 20)]
+    #[validate(length(max = 20), custom(function = "kehu_kernel::limits::words"))]
     pub phones: Vec<String>,
     /// E-mail addresses.
     #[serde(default)]
-    #[schema(max_items = 20)]
-    #[validate(length(max = 20))]
+    #[schema(value_type = Vec<kehu_kernel::limits::Mailbox>, max_items = 20)]
+    #[validate(length(max = 20), custom(function = "kehu_kernel::limits::mailboxes"))]
     pub emails: Vec<String>,
     /// Postal addresses.
     #[serde(default)]
