@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check advisories openapi release schema bench faults migration doc
+.PHONY: help setup run test check advisories contract sdk openapi release schema bench faults migration doc
 
 CUSTOMERS ?= 1000
 LISTEN ?= 127.0.0.1:8080
@@ -40,6 +40,12 @@ check: setup ## Formatting, lints, document, dependencies, licences
 advisories: ## Known vulnerabilities of dependencies; needs the internet, says so without it, KEHU_ADVISORIES=required to fail
 	@.ci/setup-check
 	@.ci/advisories
+
+contract: setup ## Fuzzes a live server against its document, on both databases; QUICK=1 for the part that CI runs
+	contract/run $(if $(QUICK),quick)
+
+sdk: setup ## Generates TypeScript clients, compiles them, and runs a scenario of each against a live server
+	sdk/run
 
 openapi: ## Writes openapi/openapi.json anew
 	cargo run -q -p kehu-api -- openapi > openapi/openapi.json.new

@@ -53,7 +53,7 @@ pub fn sample(schema: &'static Value) -> Value {
         return (0..few).map(|_| sample(&schema["items"])).collect();
     }
     if is(schema, "string") {
-        let least = usize::try_from(schema["minLength"].as_u64().unwrap_or(1)).unwrap();
+        let least = usize::try_from(schema["minLength"].as_u64().unwrap_or(1).max(1)).unwrap();
         return match schema["format"].as_str() {
             Some("uuid") => json!(ID),
             Some("date") => json!("2020-01-01"),

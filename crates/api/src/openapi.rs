@@ -155,7 +155,7 @@ fn build() -> Value {
     let app = actix_web::App::new().into_utoipa_app().openapi(base()).configure(crate::routes::configure);
     let (_, api) = app.split_for_parts();
     let mut document = serde_json::to_value(api).unwrap_or_default();
-    name_pages(&mut document);
+    name_schemas(&mut document);
     walk(&mut document, &mut lift_description);
     complete_operations(&mut document);
     add_components(&mut document);
@@ -169,15 +169,22 @@ fn build() -> Value {
     document
 }
 
-/// utoipa calls `Page<Branch>` `Page_Branch`; generators want `BranchPage`.
-fn name_pages(document: &mut Value) {
+/// utoipa calls `Page<Branch>` `Page_Branch`; generators want `BranchPage`. `NewBranch` is `BranchInput` outside, for in Go a
+/// `NewBranch` is what makes a `Branch`.
+fn name_schemas(document: &mut Value) {
     let renames: BTreeMap<String, String> = schemas(document)
         .keys()
-        .filter_map(|name| name.strip_prefix("Page_").map(|of| (name.clone(), format!("{of}Page"))))
+        .filter_map(|name| {
+            let new = name.strip_prefix("New").filter(|rest| rest.starts_with(char::is_uppercase));
+            let page = name.strip_prefix("Page_").map(|of| format!("{of}Page"));
+            Some((name.clone(), page.or_else(|| new.map(|of| format!("{of}Input")))?))
+        })
         .collect();
     for (from, to) in &renames {
         if let Some(mut schema) = schemas(document).shift_remove(from) {
-            name_item(schemas(document), &mut schema, to.trim_end_matches("Page"));
+            if let Some(item) = to.strip_suffix("Page") {
+                name_item(schemas(document), &mut schema, item);
+            }
             schemas(document).insert(to.clone(), schema);
         }
     }
