@@ -44,7 +44,7 @@ advisories: ## Known vulnerabilities of dependencies; needs the internet, says s
 contract: setup ## Fuzzes a live server against its document, on both databases; QUICK=1 for the part that CI runs
 	contract/run $(if $(QUICK),quick)
 
-sdk: setup ## Generates TypeScript clients, compiles them, and runs a scenario of each against a live server
+sdk: setup ## Generates clients in TypeScript, Python, Java and Go, compiles them strictly, and runs a call of each against a live server
 	sdk/run
 
 openapi: ## Writes openapi/openapi.json anew

@@ -163,6 +163,7 @@ fn build() -> Value {
     limits::inline_scalars(&mut document);
     walk(&mut document, &mut limits::join_inline);
     walk(&mut document, &mut limits::limit);
+    walk(&mut document, &mut limits::require_files);
     if let Some(Value::Object(server)) = document.pointer_mut("/servers/0") {
         server.insert("x-internal".into(), Value::Bool(false));
     }

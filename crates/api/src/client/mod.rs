@@ -38,6 +38,7 @@ text_enum! {
 /// A machine client.
 #[derive(Clone, Debug, Serialize, ToSchema, Queryable, Selectable, Insertable)]
 #[diesel(table_name = clients)]
+#[schema(as = MachineClient)]
 pub struct Client {
     /// Identifier of the record.
     pub id: ClientId,

@@ -63,6 +63,21 @@ fn nullable(mut scalar: Map<String, Value>) -> Map<String, Value> {
     scalar
 }
 
+/// Says of a required list of files by `dependentRequired` that it is required: beside a field that is always there, this means
+/// the same. Go clients of openapi-generator count the items of required lists in a way that does not compile for files.
+pub(super) fn require_files(map: &mut Map<String, Value>) {
+    let is_file = |name: &Value| {
+        let schema = map.get("properties").and_then(|properties| properties.get(name.as_str()?));
+        schema.and_then(|schema| schema.pointer("/items/format")).is_some_and(|format| format == "binary")
+    };
+    let required = map.get("required").and_then(Value::as_array).cloned().unwrap_or_default();
+    let (files, others): (Vec<Value>, Vec<Value>) = required.into_iter().partition(is_file);
+    if let (false, Some(first)) = (files.is_empty(), others.first().and_then(Value::as_str).map(str::to_owned)) {
+        map.insert("required".into(), Value::Array(others));
+        map.insert("dependentRequired".into(), json!({ first: files }));
+    }
+}
+
 /// Gives a schema the limits that it does not say itself.
 pub(super) fn limit(map: &mut Map<String, Value>) {
     let kinds: Vec<&str> = match map.get("type") {
@@ -121,6 +136,21 @@ mod tests {
         assert_eq!(properties["until"]["type"], json!(["string", "null"]));
         assert_eq!(properties["kind"]["oneOf"][1]["$ref"], "#/components/schemas/Kind");
         assert!(document.pointer("/components/schemas/Day").is_none() && document.pointer("/components/schemas/Kind").is_some());
+    }
+
+    #[test]
+    fn files_are_required_beside_what_is_always_there() {
+        let mut form = json!({
+            "type": "object",
+            "required": ["code", "files"],
+            "properties": {
+                "code": { "type": "string" },
+                "files": { "type": "array", "items": { "type": "string", "format": "binary" } },
+            },
+        });
+        super::super::walk(&mut form, &mut require_files);
+        assert_eq!(form["required"], json!(["code"]));
+        assert_eq!(form["dependentRequired"], json!({ "code": ["files"] }));
     }
 
     #[test]

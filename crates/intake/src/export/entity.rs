@@ -69,7 +69,7 @@ pub struct Export {
     /// The format of the file.
     pub format: ExportFormat,
     /// The columns that were chosen; null for all.
-    #[schema(max_items = 200)]
+    #[schema(value_type = Option<Vec<kehu_kernel::limits::Line>>, max_items = 200)]
     pub columns: Option<Vec<String>>,
     /// Whether the CSV file begins with a byte order mark.
     pub byte_order_mark: bool,
@@ -129,8 +129,8 @@ pub struct NewExport {
     pub format: ExportFormat,
     /// The columns of the file, in this order: dotted names such as `home_branch.label`, or the name of an object for all
     /// that it holds. Absent: all, in the order of the list's schema.
-    #[schema(min_items = 1, max_items = 200, example = json!(["id", "number"]))]
-    #[validate(length(min = 1, max = 200), custom(function = "short_names"))]
+    #[schema(value_type = Option<Vec<kehu_kernel::limits::Line>>, min_items = 1, max_items = 200, example = json!(["id", "number"]))]
+    #[validate(length(min = 1, max = 200), custom(function = "kehu_kernel::limits::lines"))]
     pub columns: Option<Vec<String>>,
     /// Whether a CSV file begins with a byte order mark, by which Excel knows UTF-8. False unless given.
     pub byte_order_mark: Option<bool>,
@@ -138,14 +138,6 @@ pub struct NewExport {
     #[schema(example = "monthly report to the regulator", min_length = 1, max_length = 200)]
     #[validate(length(min = 1, max = 200))]
     pub purpose: Option<String>,
-}
-
-fn short_names(names: &[String]) -> Result<(), validator::ValidationError> {
-    if names.iter().all(|name| (1..=200).contains(&name.chars().count())) {
-        Ok(())
-    } else {
-        Err(validator::ValidationError::new("length").with_message("The name of a column has 1 to 200 characters.".into()))
-    }
 }
 
 /// Asks for an export. The list is opened at once, so that who may not read it, or filters it wrongly, is told so.

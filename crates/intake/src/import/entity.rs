@@ -51,6 +51,7 @@ text_enum! {
 
 /// An import.
 #[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = FileImport)]
 pub struct Import {
     /// Identifier of the import.
     pub id: ImportId,

@@ -17,6 +17,7 @@ pub type MappingId = Id<Mapping>;
 /// One revision of a mapping.
 #[derive(Clone, Debug, Serialize, ToSchema, Queryable, Selectable, Insertable)]
 #[diesel(table_name = mappings)]
+#[schema(as = ImportMapping)]
 pub struct Mapping {
     /// Identifier of this revision.
     pub id: MappingId,

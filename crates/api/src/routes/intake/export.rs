@@ -126,7 +126,7 @@ struct RangeHeaders {
 
 /// The file of an export.
 #[derive(utoipa::ToSchema)]
-#[schema(value_type = String, format = Binary)]
+#[schema(value_type = String, format = Binary, max_length = 9_007_199_254_740_991)]
 #[expect(dead_code, reason = "the shape for the document; the file is sent as it is read")]
 struct ExportFile(Vec<u8>);
 
@@ -142,7 +142,8 @@ struct ExportFile(Vec<u8>);
         (status = 206, description = "The bytes of the file that were asked for", body = ExportFile, content_type = "application/octet-stream"),
         (status = 403, description = "The link has expired"),
         (status = 416, description = "The file does not have these bytes"),
-    ))]
+    ),
+    security(()))]
 #[get("/{export_id}/content")]
 async fn download_export(
     store: Data<Store>,
