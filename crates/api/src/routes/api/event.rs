@@ -72,10 +72,8 @@ async fn stream_events(
     let at = store
         .read(move |conn| {
             scope::allow_inside(&actor, Action::EventRead)?;
-            match (&last, &after) {
-                (Some(last), _) => feed::position(conn, "?Last-Event-ID", last),
-                (None, after) => feed::position(conn, "?after", after.as_deref().unwrap_or("latest")),
-            }
+            let after = feed::position(conn, "?after", after.as_deref().unwrap_or("latest"))?;
+            last.as_deref().map_or(Ok(after), |last| feed::position(conn, "?Last-Event-ID", last))
         })
         .await?;
     let stream = streams.open(gate, request.headers().clone(), &caller, wanted, at, seconds).await?;
