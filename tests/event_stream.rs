@@ -115,6 +115,7 @@ async fn a_stream_tells_what_happens_and_goes_on_where_it_was(app: App) {
     let found = events(&mut back).await;
     assert_eq!((found.len(), &found[0].1["customerid"]), (1, &json!(anne)));
     near.with("Last-Event-ID", "x").get("/v1/events/stream").await.problem(400);
+    near.with("Last-Event-ID", &found[0].0).get("/v1/events/stream?after=x").await.problem(400);
     near.get("/v1/events/stream?max_seconds=0").await.problem(400);
     app.role("teller").get("/v1/events/stream").await.problem(403);
 }
