@@ -66,6 +66,7 @@ const HARMLESS = {
   'a field of a request is longer': (d) => { made(d).NewThing.properties.name.maxLength = 60; },
   'a field of an answer is added': (d) => { made(d).Thing.properties.more = { type: 'string' }; },
   'a value of a request is added': (d) => made(d).Kind.enum.push('c'),
+  'a security scheme is added': (d) => { (d.components.securitySchemes ??= {}).other = { type: 'apiKey', name: 'x', in: 'header' }; },
   'a value of an answer is added': (d) => made(d).State.enum.push('torn'),
 };
 
