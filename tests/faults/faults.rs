@@ -43,7 +43,7 @@ pub fn database_restarts(world: &mut World) {
     world.begin(1);
     while !world.is_done() {
         pause(world, 800, 1_000);
-        let how = if world.happened % 2 == 0 { "fast" } else { "immediate" };
+        let how = if world.happened.is_multiple_of(2) { "fast" } else { "immediate" };
         world.cluster.as_ref().unwrap().restart(how);
         world.happened += 1;
     }
