@@ -116,8 +116,8 @@ pub struct MatchCandidate {
     /// What was compared, the strongest evidence first.
     #[schema(max_items = 50)]
     pub reasons: Vec<MatchReason>,
-    /// Version of the parameters with which it was computed.
-    #[schema(example = 1, minimum = 1)]
+    /// Version of the parameters with which it was computed; 0 are those that Kehu brings along.
+    #[schema(example = 1, minimum = 0)]
     pub parameters_version: i64,
     /// What found the pair.
     pub source: MatchSource,
