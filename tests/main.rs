@@ -32,6 +32,7 @@ mod customer_timeline;
 mod customer_view;
 mod customer_view_parts;
 mod demo;
+mod distributed;
 mod event;
 mod event_feed;
 mod event_stream;

@@ -4,6 +4,7 @@
 mod access;
 mod belonging;
 mod dependencies;
+mod distributed;
 mod document;
 mod hostile;
 mod location;

@@ -3,6 +3,7 @@
 pub mod bank;
 pub mod client;
 pub mod customers;
+pub mod distributed;
 pub mod filler;
 pub mod ledger;
 pub mod postgres;
@@ -112,6 +113,24 @@ impl App {
             }
             Backend::Postgres => postgres::fresh_database(),
         };
+        Self::at(url, directory, memory, clock, settings).await
+    }
+
+    /// On a fresh PostgreSQL database with the schema of a distributed one.
+    pub async fn distributed() -> Self {
+        let url = postgres::fresh_database();
+        distributed::distribute(&url);
+        let directory = tempfile::tempdir().unwrap();
+        Self::at(url, directory, std::time::Duration::ZERO, Clock::system(), Self::settings()).await
+    }
+
+    async fn at(
+        url: String,
+        directory: tempfile::TempDir,
+        memory: std::time::Duration,
+        clock: Clock,
+        settings: Settings,
+    ) -> Self {
         let options = StoreOptions { readers: 3, writers: 8, ..StoreOptions::new(&url) };
         let store = Store::open(&options, Keyring::development().unwrap(), clock).unwrap();
         let settings = Settings { data_dir: directory.path().join("data"), ..settings };

@@ -1,6 +1,7 @@
 //! A throwaway PostgreSQL cluster, started once a test run from the installed binaries.
 //!
-//! `KEHU_TEST_POSTGRES_URL` names a running server instead (a role that may create databases).
+//! `KEHU_TEST_POSTGRES_URL` names a running server instead (a role that may create databases). `KEHU_TEST_DISTRIBUTED=1` has
+//! all tests run on the schema of a distributed database; tests of the plain schema itself and of a merge fail then.
 
 use std::{
     os::unix::fs::PermissionsExt,
@@ -24,6 +25,13 @@ pub fn fresh_database() -> String {
     let name = format!("kehu_{}_{}", std::process::id(), COUNTER.fetch_add(1, Ordering::SeqCst));
     execute(&cluster.url("postgres"), &format!("CREATE DATABASE {name} TEMPLATE {}", cluster.template));
     cluster.url(&name)
+}
+
+/// A fresh database with the plain schema of the migrations; its URL.
+pub fn migrated_database() -> String {
+    let url = empty_database();
+    migrate::up(&url).unwrap();
+    url
 }
 
 /// An empty database; its URL.
@@ -57,6 +65,9 @@ fn cluster() -> &'static Cluster {
         execute(&cluster.url("postgres"), &format!("CREATE DATABASE {}", cluster.template));
         migrate::up(&cluster.url(&cluster.template)).unwrap();
         super::seed(&cluster.url(&cluster.template));
+        if std::env::var_os("KEHU_TEST_DISTRIBUTED").is_some() {
+            super::distributed::distribute(&cluster.url(&cluster.template));
+        }
         cluster
     })
 }

@@ -117,10 +117,17 @@ pub(crate) fn check_range(from: Option<Date>, to: Option<Date>) -> Result<()> {
 /// In the order of their ids: two writers wait for each other instead of dead-locking.
 pub(crate) fn hold(tx: &mut Tx<'_>, ids: impl Iterator<Item = AccountId>) -> Result<()> {
     let ids: BTreeSet<AccountId> = ids.collect();
-    // SQLite has one writer at a time.
-    if let Kind::Postgres(conn) = &mut tx.db.kind {
-        let of = accounts::table.filter(accounts::id.eq_any(ids)).order(accounts::id).select(accounts::id);
-        of.for_no_key_update().load::<AccountId>(conn)?;
+    let (spread, of) = (tx.distributed, accounts::table.filter(accounts::id.eq_any(ids)));
+    match &mut tx.db.kind {
+        // There is one writer.
+        Kind::Sqlite(_) => {}
+        // Rows of several machines are only locked by a change of them; here it is none.
+        Kind::Postgres(conn) if spread => {
+            diesel::update(of).set(accounts::version.eq(accounts::version)).execute(conn)?;
+        }
+        Kind::Postgres(conn) => {
+            of.order(accounts::id).select(accounts::id).for_no_key_update().load::<AccountId>(conn)?;
+        }
     }
     Ok(())
 }

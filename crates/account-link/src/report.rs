@@ -61,8 +61,7 @@ type Row = (Currency, i64, i64, i64, i64);
 pub fn totals(conn: &mut Conn, actor: &Actor, query: &TotalsQuery) -> Result<AccountTotals> {
     let reach = actor.allow(Action::AccountRead)?;
     see_amounts(actor)?;
-    let today = conn.now.date();
-    let as_of = query.as_of.unwrap_or(today);
+    let as_of = query.as_of.unwrap_or_else(|| conn.now.date());
     let columns = (
         sql::<Text>("accounts.currency"),
         sql::<BigInt>("CAST(SUM(credit_minor) AS BIGINT)"),
@@ -70,12 +69,12 @@ pub fn totals(conn: &mut Conn, actor: &Actor, query: &TotalsQuery) -> Result<Acc
         sql::<BigInt>("CAST(SUM(credit_count) AS BIGINT)"),
         sql::<BigInt>("CAST(SUM(debit_count) AS BIGINT)"),
     );
-    let visible = || accounts::table.filter(scope::visible_to(&reach, today)).select(accounts::id).into_boxed();
+    let visible = |conn: &Conn| accounts::table.filter(scope::visible_to(conn, &reach)).select(accounts::id).into_boxed();
     // Whole months, then the days of the last one.
     let months: Vec<Row> = accounts::table
         .inner_join(account_monthly_totals::table.on(account_monthly_totals::account_id.eq(accounts::id)))
         .filter(account_monthly_totals::month.lt(as_of.month_start()))
-        .filter(within(accounts::id, visible()))
+        .filter(within(accounts::id, visible(conn)))
         .group_by(accounts::currency)
         .select(columns.clone())
         .load(&mut conn.db)?;
@@ -83,7 +82,7 @@ pub fn totals(conn: &mut Conn, actor: &Actor, query: &TotalsQuery) -> Result<Acc
         .inner_join(account_daily_totals::table.on(account_daily_totals::account_id.eq(accounts::id)))
         .filter(account_daily_totals::day.ge(as_of.month_start()))
         .filter(account_daily_totals::day.le(as_of))
-        .filter(within(accounts::id, visible()))
+        .filter(within(accounts::id, visible(conn)))
         .group_by(accounts::currency)
         .select(columns)
         .load(&mut conn.db)?;

@@ -2,7 +2,7 @@
 
 use diesel::{BoolExpressionMethods, BoxableExpression, ExpressionMethods, NullableExpressionMethods, QueryDsl, sql_types::Bool};
 use kehu_kernel::{
-    Date,
+    Conn, Date,
     access::Reach,
     schema::{account_links, accounts, branches},
     store::{MultiBackend, Within, found_in, sql, within},
@@ -17,13 +17,14 @@ pub type VisibleLink = Box<dyn BoxableExpression<account_links::table, MultiBack
 /// The accounts within reach: kept by a branch within reach, or held today, in any role, by a customer
 /// within reach.
 #[must_use]
-pub fn visible_to(reach: &Reach, today: Date) -> Visible {
+pub fn visible_to(conn: &Conn, reach: &Reach) -> Visible {
+    let today = conn.now.date();
     let held = account_links::table
         .filter(active(today))
         .filter(kehu_customer::of_visible(account_links::customer_id, reach))
         .select(account_links::account_id)
         .into_boxed();
-    let held = if reach.is_wide() { found_in(accounts::id, "account_id", held) } else { within(accounts::id, held) };
+    let held = belongs(conn, accounts::id, "account_id", reach, held);
     let home = accounts::branch_id.assume_not_null();
     match reach {
         Reach::All => Box::new(accounts::version.ge(0)),
@@ -42,19 +43,24 @@ pub fn visible_to(reach: &Reach, today: Date) -> Visible {
 
 /// The links within reach: those of customers and those of accounts within reach, past ones included.
 #[must_use]
-pub fn visible_links(reach: &Reach, today: Date) -> VisibleLink {
+pub fn visible_links(conn: &Conn, reach: &Reach) -> VisibleLink {
     if *reach == Reach::All {
         return Box::new(account_links::version.ge(0));
     }
-    let of_account = of_visible(account_links::account_id, reach, today);
+    let of_account = of_visible(conn, account_links::account_id, reach);
     Box::new(kehu_customer::of_visible(account_links::customer_id, reach).or(of_account))
 }
 
 /// Whether the account in a column can be seen: [`visible_to`] for the tables of what belongs to accounts.
 #[must_use]
-pub fn of_visible<C>(column: C, reach: &Reach, today: Date) -> Within<C, accounts::BoxedQuery<'static, MultiBackend, sql::Uuid>> {
-    let of = accounts::table.filter(visible_to(reach, today)).select(accounts::id).into_boxed();
-    if reach.is_wide() { found_in(column, "id", of) } else { within(column, of) }
+pub fn of_visible<C>(conn: &Conn, column: C, reach: &Reach) -> Within<C, accounts::BoxedQuery<'static, MultiBackend, sql::Uuid>> {
+    let of = accounts::table.filter(visible_to(conn, reach)).select(accounts::id).into_boxed();
+    belongs(conn, column, "id", reach, of)
+}
+
+/// Links and accounts lie on different machines if there are several: then nothing can be looked up row by row.
+fn belongs<C, Q>(conn: &Conn, column: C, key: &'static str, reach: &Reach, of: Q) -> Within<C, Q> {
+    if reach.is_wide() && !conn.distributed { found_in(column, key, of) } else { within(column, of) }
 }
 
 /// The links that hold on a day.

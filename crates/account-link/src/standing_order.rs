@@ -141,9 +141,8 @@ pub fn list(conn: &mut Conn, actor: &Actor, filter: &StandingOrderFilter, params
     let reach = actor.allow(Action::AccountRead)?;
     see_amounts(actor)?;
     let window = params.window::<StandingOrderId>(&conn.keys, &format!("standing-orders?{filter:?}"))?;
-    let today = conn.now.date();
-    let matching = || {
-        let mut condition: Condition = Box::new(scope::of_visible(standing_orders::account_id, &reach, today));
+    let matching = |conn: &Conn| {
+        let mut condition: Condition = Box::new(scope::of_visible(conn, standing_orders::account_id, &reach));
         if let Some(account) = filter.account_id {
             condition = Box::new(condition.and(standing_orders::account_id.eq(account)));
         }
@@ -154,8 +153,8 @@ pub fn list(conn: &mut Conn, actor: &Actor, filter: &StandingOrderFilter, params
     };
     let (mut total, mut sums) = (None, None);
     if window.include_total {
-        total = Some(matching().count().get_result(&mut conn.db)?);
-        let rows: Vec<(Currency, i64)> = matching()
+        total = Some(matching(conn).count().get_result(&mut conn.db)?);
+        let rows: Vec<(Currency, i64)> = matching(conn)
             .group_by(standing_orders::currency)
             .order(standing_orders::currency)
             .select((sql::<Text>("standing_orders.currency"), sql::<BigInt>("CAST(SUM(amount_minor) AS BIGINT)")))
@@ -163,7 +162,7 @@ pub fn list(conn: &mut Conn, actor: &Actor, filter: &StandingOrderFilter, params
         sums = Some(rows.into_iter().map(|(currency, minor)| Money::new(minor, currency)).collect());
     }
     let mut query =
-        matching().into_boxed().order(standing_orders::id).limit(window.fetch()).select(StandingOrderRow::as_select());
+        matching(conn).into_boxed().order(standing_orders::id).limit(window.fetch()).select(StandingOrderRow::as_select());
     if let Some(after) = window.after {
         query = query.filter(standing_orders::id.gt(after));
     }

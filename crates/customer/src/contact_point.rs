@@ -368,14 +368,19 @@ pub fn update(
     if change.preferred == Some(true) {
         yield_preference(tx, &before)?;
     }
-    let updated = diesel::update(contact_points::table.find(id).filter(contact_points::version.eq(version)))
-        .set((
-            change,
-            contact_points::verified_at.eq(verified_at),
-            contact_points::updated_at.eq(tx.now),
-            contact_points::version.eq(version + 1),
-        ))
-        .execute(&mut tx.db)?;
+    let updated = diesel::update(
+        contact_points::table
+            .find(id)
+            .filter(contact_points::customer_id.eq(customer))
+            .filter(contact_points::version.eq(version)),
+    )
+    .set((
+        change,
+        contact_points::verified_at.eq(verified_at),
+        contact_points::updated_at.eq(tx.now),
+        contact_points::version.eq(version + 1),
+    ))
+    .execute(&mut tx.db)?;
     if updated == 0 {
         return Err(Error::PreconditionFailed { current: before.version });
     }
@@ -405,14 +410,19 @@ pub fn end(
     if before.valid_from.is_some_and(|from| from > valid_to) {
         return Err(Error::invalid("/valid_to", "before_start", "A contact point cannot end before it begins."));
     }
-    let updated = diesel::update(contact_points::table.find(id).filter(contact_points::version.eq(version)))
-        .set((
-            contact_points::valid_to.eq(valid_to),
-            contact_points::preferred.eq(false),
-            contact_points::updated_at.eq(tx.now),
-            contact_points::version.eq(version + 1),
-        ))
-        .execute(&mut tx.db)?;
+    let updated = diesel::update(
+        contact_points::table
+            .find(id)
+            .filter(contact_points::customer_id.eq(customer))
+            .filter(contact_points::version.eq(version)),
+    )
+    .set((
+        contact_points::valid_to.eq(valid_to),
+        contact_points::preferred.eq(false),
+        contact_points::updated_at.eq(tx.now),
+        contact_points::version.eq(version + 1),
+    ))
+    .execute(&mut tx.db)?;
     if updated == 0 {
         return Err(Error::PreconditionFailed { current: before.version });
     }

@@ -363,17 +363,19 @@ pub fn update(
         Some(check) => Verification::made(Some(check), &actor.subject, tx.now),
         None => before.verification,
     };
-    let updated = diesel::update(identities::table.find(id).filter(identities::version.eq(version)))
-        .set((
-            change,
-            identities::verification.eq(made.state),
-            identities::verified_at.eq(made.at),
-            identities::verified_by.eq(made.by),
-            identities::verification_method.eq(made.method),
-            identities::updated_at.eq(tx.now),
-            identities::version.eq(version + 1),
-        ))
-        .execute(&mut tx.db)?;
+    let updated = diesel::update(
+        identities::table.find(id).filter(identities::customer_id.eq(customer)).filter(identities::version.eq(version)),
+    )
+    .set((
+        change,
+        identities::verification.eq(made.state),
+        identities::verified_at.eq(made.at),
+        identities::verified_by.eq(made.by),
+        identities::verification_method.eq(made.method),
+        identities::updated_at.eq(tx.now),
+        identities::version.eq(version + 1),
+    ))
+    .execute(&mut tx.db)?;
     if updated == 0 {
         return Err(Error::PreconditionFailed { current: before.version });
     }
@@ -396,14 +398,16 @@ pub fn end(
     end: IdentityEnd,
 ) -> Result<Identity> {
     let before = find_open(tx, actor, customer, id)?;
-    let updated = diesel::update(identities::table.find(id).filter(identities::version.eq(version)))
-        .set((
-            identities::ended_at.eq(tx.now),
-            identities::end_reason.eq(end.reason),
-            identities::updated_at.eq(tx.now),
-            identities::version.eq(version + 1),
-        ))
-        .execute(&mut tx.db)?;
+    let updated = diesel::update(
+        identities::table.find(id).filter(identities::customer_id.eq(customer)).filter(identities::version.eq(version)),
+    )
+    .set((
+        identities::ended_at.eq(tx.now),
+        identities::end_reason.eq(end.reason),
+        identities::updated_at.eq(tx.now),
+        identities::version.eq(version + 1),
+    ))
+    .execute(&mut tx.db)?;
     if updated == 0 {
         return Err(Error::PreconditionFailed { current: before.version });
     }

@@ -233,6 +233,13 @@ pub fn living(conn: &mut Conn, ids: impl Iterator<Item = CustomerId>) -> Result<
     Ok(records.into_iter().filter_map(end).collect())
 }
 
+/// Those of these customers who are within reach.
+pub(crate) fn seen_among(conn: &mut Conn, reach: &Reach, ids: impl Iterator<Item = CustomerId>) -> Result<Vec<CustomerId>> {
+    let ids: BTreeSet<CustomerId> = ids.collect();
+    let some = customers::table.filter(customers::id.eq_any(ids)).filter(visible_to(reach));
+    Ok(some.select(customers::id).load(&mut conn.db)?)
+}
+
 /// Whether all of these records, absorbed ones included, lie within a reach. Assignments go with a merge, so
 /// whoever reaches the survivor by one reaches what it absorbed.
 pub(crate) fn reached(conn: &mut Conn, reach: &Reach, ids: &[CustomerId]) -> Result<bool> {
@@ -334,11 +341,18 @@ pub(crate) fn hold_living(tx: &mut Tx<'_>, id: CustomerId) -> Result<bool> {
 /// [`Error::Busy`] as for a single one that was merged meanwhile.
 pub fn hold_all(tx: &mut Tx<'_>, ids: impl Iterator<Item = CustomerId>) -> Result<()> {
     let ids: BTreeSet<CustomerId> = ids.collect();
+    let spread = tx.distributed;
     // SQLite has one writer at a time.
     let Kind::Postgres(conn) = &mut tx.db.kind else { return Ok(()) };
     for chunk in ids.into_iter().collect::<Vec<_>>().chunks(CHUNK) {
-        let rows = customers::table.filter(customers::id.eq_any(chunk.to_vec())).order(customers::id);
-        let merged: Vec<Option<CustomerId>> = rows.select(customers::merged_into).for_no_key_update().load(conn)?;
+        let rows = customers::table.filter(customers::id.eq_any(chunk.to_vec()));
+        let merged: Vec<Option<CustomerId>> = if spread {
+            // Rows of several machines are only locked by a change of them; here it is none.
+            let held = diesel::update(rows).set(customers::version.eq(customers::version));
+            held.returning(customers::merged_into).get_results(conn)?
+        } else {
+            rows.order(customers::id).select(customers::merged_into).for_no_key_update().load(conn)?
+        };
         if merged.iter().any(Option::is_some) {
             return Err(Error::Busy);
         }
@@ -368,18 +382,23 @@ pub(crate) fn share_living(tx: &mut Tx<'_>, mut ids: Vec<CustomerId>) -> Result<
     ids.sort_unstable();
     ids.dedup();
     let mut living = HashSet::with_capacity(ids.len());
+    let spread = tx.distributed;
     // A statement takes a limited number of parameters.
     for some in ids.chunks(2_000) {
         let there = customers::table
             .filter(customers::id.eq_any(some))
             .filter(customers::merged_into.is_null())
-            .filter(customers::erased_at.is_null())
-            .order(customers::id)
-            .select(customers::id);
+            .filter(customers::erased_at.is_null());
+        let ordered = there.clone().order(customers::id).select(customers::id);
         let found: Vec<CustomerId> = match &mut tx.db.kind {
             // There is one writer.
-            Kind::Sqlite(conn) => there.load(conn)?,
-            Kind::Postgres(conn) => there.for_share().load(conn)?,
+            Kind::Sqlite(conn) => ordered.load(conn)?,
+            // As in `hold_all`; then those who only want the same wait.
+            Kind::Postgres(conn) if spread => {
+                let held = diesel::update(there).set(customers::version.eq(customers::version));
+                held.returning(customers::id).get_results(conn)?
+            }
+            Kind::Postgres(conn) => ordered.for_share().load(conn)?,
         };
         living.extend(found);
     }

@@ -148,7 +148,7 @@ pub(crate) fn pass(
     let lasted = |since: Instant| Some((tx.now.micros() - since.micros()) / 1_000_000);
     if let Some(last) = &last {
         let seconds = lasted(last.entered_at);
-        diesel::update(customer_transitions::table.find(last.id))
+        diesel::update(customer_transitions::table.find(last.id).filter(customer_transitions::customer_id.eq(row.id)))
             .set(customer_transitions::left_seconds.eq(seconds))
             .execute(&mut tx.db)?;
     } else {

@@ -179,7 +179,9 @@ impl From<DieselError> for Error {
 
 /// Deadlock victims of PostgreSQL and lock time-outs of either database come without a kind of their own.
 fn is_busy(message: &str) -> bool {
-    ["deadlock detected", "database is locked", "could not serialize", "lock timeout"].iter().any(|text| message.contains(text))
+    ["deadlock detected", "distributed deadlock", "database is locked", "could not serialize", "lock timeout"]
+        .iter()
+        .any(|text| message.contains(text))
 }
 
 /// A full or failing disk, a server that shuts down or starts up: nothing was written, try later.

@@ -50,10 +50,9 @@ type Boxed<'a> = accounts::BoxedQuery<'a, kehu_kernel::store::MultiBackend>;
 pub fn list(conn: &mut Conn, actor: &Actor, filter: &AccountFilter, params: &PageParams) -> Result<Page<Account>> {
     let reach = actor.allow(Action::AccountRead)?;
     let window = params.window::<AccountId>(&conn.keys, &format!("accounts?{filter:?}"))?;
-    let today = conn.now.date();
-    let matching = || filter.apply(accounts::table.filter(scope::visible_to(&reach, today)).into_boxed());
-    let total = if window.include_total { Some(matching().count().get_result(&mut conn.db)?) } else { None };
-    let mut query = matching().order(accounts::id).limit(window.fetch()).select(AccountRow::as_select());
+    let matching = |conn: &Conn| filter.apply(accounts::table.filter(scope::visible_to(conn, &reach)).into_boxed());
+    let total = if window.include_total { Some(matching(conn).count().get_result(&mut conn.db)?) } else { None };
+    let mut query = matching(conn).order(accounts::id).limit(window.fetch()).select(AccountRow::as_select());
     if let Some(after) = window.after {
         query = query.filter(accounts::id.gt(after));
     }

@@ -148,6 +148,6 @@ pub fn get(conn: &mut Conn, actor: &Actor, id: AccountId) -> Result<Account> {
 /// The row of an account on which the actor may do this.
 pub(crate) fn require(conn: &mut Conn, actor: &Actor, action: Action, id: AccountId) -> Result<AccountRow> {
     let reach = actor.allow(action)?;
-    let row = accounts::table.find(id).filter(scope::visible_to(&reach, conn.now.date())).select(AccountRow::as_select());
+    let row = accounts::table.find(id).filter(scope::visible_to(conn, &reach)).select(AccountRow::as_select());
     Ok(row.first(&mut conn.db)?)
 }

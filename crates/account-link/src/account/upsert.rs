@@ -163,6 +163,7 @@ pub struct HoldingInput {
 /// [`Error::Invalid`]; [`Error::Forbidden`] without `account.write`, or for a branch beyond its reach.
 pub fn upsert(tx: &mut Tx<'_>, actor: &Actor, input: &AccountUpsert) -> Result<Account> {
     let reach = actor.allow(Action::AccountWrite)?;
+    feed::hold_numbers(tx, &input.source_system, std::iter::once(input.number.as_str()))?;
     let before = existing(tx, input)?;
     if let Some(id) = before {
         super::require(tx, actor, Action::AccountWrite, id)?;

@@ -11,6 +11,7 @@ use kehu_kernel::{
     feed::{Outcome, Source},
     json::Json,
     schema::{accounts, products},
+    store::distributed,
 };
 use serde_json::json;
 
@@ -34,6 +35,7 @@ use crate::{
 /// # Errors
 /// The database's.
 pub fn apply(tx: &mut Tx<'_>, actor: &Actor, source: &Source, records: &[AccountRecord]) -> Result<Vec<Outcome>> {
+    hold_numbers(tx, &source.code, records.iter().map(|record| record.number.as_str()))?;
     let mut batch = Batch::load(tx, actor, source, records)?;
     let mut outcomes: Vec<Option<Outcome>> = vec![None; records.len()];
     // Each round applies what its predecessors made possible: parents first, then what belongs to them.
@@ -48,6 +50,16 @@ pub fn apply(tx: &mut Tx<'_>, actor: &Actor, source: &Source, records: &[Account
     transaction::attach(tx, actor, source, batch.accounts.keys().cloned())?;
     let parked = |record: &AccountRecord| Outcome::Parked { waiting_for: batch.waits_for(record) };
     Ok(outcomes.into_iter().zip(records).map(|(outcome, record)| outcome.unwrap_or_else(|| parked(record))).collect())
+}
+
+/// Nobody else makes an account of these numbers until the end of the transaction.
+///
+/// # Errors
+/// The database's.
+pub(crate) fn hold_numbers<'a>(tx: &mut Tx<'_>, source: &str, numbers: impl Iterator<Item = &'a str>) -> Result<()> {
+    let keys = std::sync::Arc::clone(&tx.keys);
+    let indexes: Vec<BlindIndex> = numbers.map(|number| number::index(&keys, number)).collect();
+    distributed::hold_keys(tx, "account", source, indexes.iter().map(Vec::as_slice))
 }
 
 /// What a batch knows: the products, branches and accounts that its records speak of.

@@ -9,6 +9,7 @@ use kehu_kernel::{
     crypto::BlindIndex,
     feed::{Outcome, Source},
     schema::account_links,
+    store::distributed,
 };
 
 use super::{
@@ -73,6 +74,8 @@ impl<'a> Batch<'a> {
         let numbers =
             records.iter().flat_map(|record| [Some(record.account_number.as_str()), record.owner_of_account.as_deref()]);
         let accounts = refer::accounts_by_number(tx, source, numbers.flatten())?;
+        let own_ids = records.iter().filter_map(|record| record.source_id.as_ref());
+        distributed::hold_keys(tx, "account_link", &source.code, own_ids.map(String::as_bytes))?;
         let customers = refer::customers(tx, source, records.iter().filter_map(|record| record.customer_source_id.clone()))?;
         let own_ids = records.iter().filter_map(|record| record.source_id.clone());
         let spoken_of = records.iter().filter_map(|record| record.customer_of_link.clone());
@@ -237,7 +240,7 @@ impl<'a> Batch<'a> {
             // A row of this very batch must exist before it can be changed.
             bulk_copy!(tx, account_links::table, &self.new)?;
             self.new.clear();
-            change(tx, &row)?;
+            change(tx, &row, before.customer_id)?;
             announce(tx, actor, "account_link.updated", &row);
             if let Some(links) = self.links.get_mut(&before.account_id) {
                 links.retain(|other| other.id != row.id);
@@ -258,10 +261,16 @@ impl<'a> Batch<'a> {
     }
 }
 
-fn change(tx: &mut Tx<'_>, row: &LinkRow) -> Result<()> {
+fn change(tx: &mut Tx<'_>, row: &LinkRow, customer: CustomerId) -> Result<()> {
+    let of = account_links::table.find(row.id).filter(account_links::customer_id.eq(customer));
+    if customer != row.customer_id {
+        // It lies beside its customer, who may be on another machine.
+        diesel::delete(of).execute(&mut tx.db)?;
+        diesel::insert_into(account_links::table).values(row).execute(&mut tx.db)?;
+        return Ok(());
+    }
     let parties = (
         account_links::account_id.eq(row.account_id),
-        account_links::customer_id.eq(row.customer_id),
         account_links::role.eq(row.role),
         account_links::is_primary.eq(row.is_primary),
     );
@@ -279,6 +288,6 @@ fn change(tx: &mut Tx<'_>, row: &LinkRow) -> Result<()> {
         account_links::content_hash.eq(&row.content_hash),
     );
     let stamp = (account_links::updated_at.eq(row.updated_at), account_links::version.eq(account_links::version + 1));
-    diesel::update(account_links::table.find(row.id)).set((parties, terms, origin, stamp)).execute(&mut tx.db)?;
+    diesel::update(of).set((parties, terms, origin, stamp)).execute(&mut tx.db)?;
     Ok(())
 }

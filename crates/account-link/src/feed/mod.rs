@@ -27,6 +27,7 @@ pub use record::{
 pub use standing_order::apply as apply_standing_orders;
 pub use transaction::apply as apply_transactions;
 
+pub(crate) use account::hold_numbers;
 pub(crate) use check::Check;
 pub(crate) use refer::{Known, accounts_by_index, in_chunks};
 

@@ -8,6 +8,7 @@ use kehu_kernel::{
     event::NewEvent,
     feed::{Outcome, Source},
     schema::standing_orders,
+    store::distributed,
 };
 use serde_json::json;
 
@@ -18,6 +19,7 @@ use super::{
     refer::{self, Known, in_chunks},
 };
 use crate::{
+    account::AccountId,
     number,
     standing_order::{StandingOrderId, StandingOrderRow, StandingOrderStatus},
 };
@@ -28,6 +30,8 @@ use crate::{
 /// The database's.
 pub fn apply(tx: &mut Tx<'_>, actor: &Actor, source: &Source, records: &[StandingOrderRecord]) -> Result<Vec<Outcome>> {
     let accounts = refer::accounts_by_number(tx, source, records.iter().map(|record| record.account_number.as_str()))?;
+    let ids = records.iter().map(|record| record.source_id.as_bytes());
+    distributed::hold_keys(tx, "standing_order", &source.code, ids)?;
     let rows: Vec<StandingOrderRow> = in_chunks(records.iter().map(|record| record.source_id.clone()), |chunk| {
         let query = standing_orders::table
             .filter(standing_orders::source_system.eq(&source.code))
@@ -53,11 +57,11 @@ pub fn apply(tx: &mut Tx<'_>, actor: &Actor, source: &Source, records: &[Standin
         let data = json!({ "account_id": row.account_id, "status": row.status });
         outcomes.push(match before {
             Some(before) if before.content_hash == row.content_hash => Outcome::Unchanged(row.id.cast()),
-            Some(_) => {
+            Some(before) => {
                 // A row of this very batch must exist before it can be changed.
                 bulk_copy!(tx, standing_orders::table, &new)?;
                 new.clear();
-                change(tx, &row)?;
+                change(tx, &row, before.account_id)?;
                 tx.emit(actor, NewEvent::new("standing_order.updated", row.id, data).of_account(row.account_id));
                 Outcome::Updated(row.id.cast())
             }
@@ -116,9 +120,15 @@ fn row_of(
     }))
 }
 
-fn change(tx: &mut Tx<'_>, row: &StandingOrderRow) -> Result<()> {
+fn change(tx: &mut Tx<'_>, row: &StandingOrderRow, account: AccountId) -> Result<()> {
+    let of = standing_orders::table.find(row.id).filter(standing_orders::account_id.eq(account));
+    if account != row.account_id {
+        // It lies beside its account, which may be on another machine.
+        diesel::delete(of).execute(&mut tx.db)?;
+        diesel::insert_into(standing_orders::table).values(row).execute(&mut tx.db)?;
+        return Ok(());
+    }
     let change = (
-        standing_orders::account_id.eq(row.account_id),
         standing_orders::amount_minor.eq(row.amount_minor),
         standing_orders::currency.eq(row.currency),
         standing_orders::purpose.eq(&row.purpose),
@@ -131,6 +141,6 @@ fn change(tx: &mut Tx<'_>, row: &StandingOrderRow) -> Result<()> {
         standing_orders::content_hash.eq(&row.content_hash),
         (standing_orders::updated_at.eq(row.updated_at), standing_orders::version.eq(standing_orders::version + 1)),
     );
-    diesel::update(standing_orders::table.find(row.id)).set(change).execute(&mut tx.db)?;
+    diesel::update(of).set(change).execute(&mut tx.db)?;
     Ok(())
 }

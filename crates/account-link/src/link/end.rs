@@ -132,7 +132,8 @@ fn close(tx: &mut Tx<'_>, actor: &Actor, row: LinkRow, on: Option<Date>, reason:
         return Err(Error::conflict("account_link_ended", "The link has ended by then already."));
     }
     let ended = LinkRow { valid_to: Some(on), closed_reason: Some(reason.to_owned()), ..row };
-    diesel::update(account_links::table.find(ended.id))
+    let of = account_links::table.find(ended.id).filter(account_links::customer_id.eq(ended.customer_id));
+    diesel::update(of)
         .set((
             account_links::valid_to.eq(ended.valid_to),
             account_links::closed_reason.eq(&ended.closed_reason),

@@ -143,7 +143,8 @@ pub fn update(tx: &mut Tx<'_>, actor: &Actor, id: AccountLinkId, version: i64, c
         account_links::evidence.eq(&row.evidence),
     );
     let stamp = (account_links::updated_at.eq(tx.now), account_links::version.eq(version + 1));
-    diesel::update(account_links::table.find(id)).set((set, stamp)).execute(&mut tx.db)?;
+    let of = account_links::table.find(id).filter(account_links::customer_id.eq(row.customer_id));
+    diesel::update(of).set((set, stamp)).execute(&mut tx.db)?;
     announce(tx, actor, "account_link.updated", &row);
     list::find(tx, actor, id)
 }

@@ -137,7 +137,7 @@ fn accounts_seen(conn: &mut Conn, reaches: &[Reach], ids: &BTreeSet<AnyId>) -> R
     }
     for reach in reaches {
         let among = accounts::table.filter(accounts::id.eq_any(ids.iter().copied().collect::<Vec<_>>()));
-        let visible = among.filter(account_scope::visible_to(reach, conn.now.date()));
+        let visible = among.filter(account_scope::visible_to(conn, reach));
         let found: HashSet<AnyId> = visible.select(accounts::id).load(&mut conn.db)?.into_iter().collect();
         seen.retain(|id| found.contains(id));
     }

@@ -306,7 +306,7 @@ fn write(tx: &mut Tx<'_>, actor: &Actor, customer: &mut CustomerRow, planned: Ve
         });
         match (before, value) {
             (Some(row), Some(value)) => {
-                diesel::update(custom_attributes::table.find(row.id))
+                diesel::update(custom_attributes::table.find(row.id).filter(custom_attributes::customer_id.eq(customer.id)))
                     .set((
                         custom_attributes::value.eq(value),
                         custom_attributes::set_by.eq(&actor.subject),
@@ -316,7 +316,8 @@ fn write(tx: &mut Tx<'_>, actor: &Actor, customer: &mut CustomerRow, planned: Ve
                     .execute(&mut tx.db)?;
             }
             (Some(row), None) => {
-                diesel::delete(custom_attributes::table.find(row.id)).execute(&mut tx.db)?;
+                diesel::delete(custom_attributes::table.find(row.id).filter(custom_attributes::customer_id.eq(customer.id)))
+                    .execute(&mut tx.db)?;
             }
             (None, Some(value)) => insert(tx, actor, customer.id, definition.id, value)?,
             (None, None) => {}

@@ -356,7 +356,7 @@ fn check_alone(conn: &mut Conn, row: &Row) -> Result<()> {
 fn save(tx: &mut Tx<'_>, row: &mut Row) -> Result<()> {
     row.updated_at = tx.now;
     row.version += 1;
-    diesel::update(employments::table.find(row.id))
+    diesel::update(employments::table.find(row.id).filter(employments::customer_id.eq(row.customer_id)))
         .set((
             employments::position.eq(&row.position),
             employments::department.eq(&row.department),

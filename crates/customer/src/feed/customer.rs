@@ -8,6 +8,7 @@ use kehu_kernel::{
     feed::{Outcome, Source},
     json::Json,
     schema::{branches, customers, identities, source_records},
+    store::distributed,
 };
 use serde::{Deserialize, Serialize};
 use validator::Validate;
@@ -284,6 +285,7 @@ fn apply_round(
     round: &[(usize, &CustomerRecord)],
     outcomes: &mut [Option<Outcome>],
 ) -> Result<Vec<usize>> {
+    distributed::hold_keys(tx, "customer", &source.code, round.iter().map(|(_, record)| record.source_id.as_bytes()))?;
     let known = Known::load(tx, source, round)?;
     let mut seen_ids = HashSet::new();
     let mut seen_numbers = HashSet::new();

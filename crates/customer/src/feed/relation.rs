@@ -120,7 +120,7 @@ fn one(
     match same.iter().find(running) {
         Some((id, _, to)) if record.valid_to.is_none() || *to == record.valid_to => Ok(Outcome::Unchanged(id.cast())),
         Some((id, ..)) => {
-            diesel::update(relations::table.find(*id))
+            diesel::update(relations::table.find(*id).filter(relations::customer_id.eq(row.customer_id)))
                 .set((
                     relations::valid_to.eq(record.valid_to),
                     relations::end_reason.eq("ended in the source"),

@@ -28,7 +28,7 @@ use crate::{CustomerId, CustomerRow, belonging::Registry, index, scope};
 /// [`Error::NotFound`] when the survivor is out of reach; [`Error::Invalid`] for records that are unknown, named twice or
 /// the survivor itself, for choices that cannot be, and for values that together break a rule;
 /// [`Error::PreconditionFailed`]; [`Error::Conflict`] `customer_merged`, `customer_erased`, `customer_changed`,
-/// `kinds_differ`.
+/// `kinds_differ`, `database_distributed`.
 pub fn merge(
     tx: &mut Tx<'_>,
     actor: &Actor,
@@ -42,6 +42,7 @@ pub fn merge(
     if actor.kind == ActorKind::Customer {
         return Err(Error::Forbidden("This is the bank's own record of its customers.".into()));
     }
+    super::possible(tx)?;
     check_list(survivor, &request.absorbed)?;
     let mut ids: Vec<CustomerId> = request.absorbed.iter().map(|record| record.customer_id).chain([survivor]).collect();
     ids.sort_unstable();

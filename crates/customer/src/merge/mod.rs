@@ -26,5 +26,15 @@ pub use record::{
 };
 pub use revert::revert;
 
+/// A merge changes whose rows are, set by set, and compares rows of several customers: what an engine that keeps customers
+/// on different machines does not do.
+fn possible(conn: &kehu_kernel::Conn) -> kehu_kernel::Result<()> {
+    if conn.distributed {
+        let detail = "Records are not merged while the database is spread over several machines.";
+        return Err(kehu_kernel::Error::conflict("database_distributed", detail));
+    }
+    Ok(())
+}
+
 /// How many rows are named for each table; counts tell of all.
 const NAMED: i64 = 50;

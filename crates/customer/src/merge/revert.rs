@@ -22,9 +22,11 @@ use crate::{CustomerId, belonging::Registry, scope};
 ///
 /// # Errors
 /// [`Error::NotFound`]; [`Error::PreconditionFailed`]; [`Error::Conflict`] `merge_reverted`, `revert_window_over`, or
-/// `merge_not_last` when the survivor took part in a later merge, which has to be taken back before.
+/// `merge_not_last` when the survivor took part in a later merge, which has to be taken back before;
+/// `database_distributed`.
 pub fn revert(tx: &mut Tx<'_>, actor: &Actor, registry: Registry, id: MergeId, version: i64, how: &MergeRevert) -> Result<Merge> {
     actor.allow(Action::CustomerMerge)?;
+    super::possible(tx)?;
     let (row, members) = find(tx, actor, id)?;
     let mut ids = members.clone();
     ids.push(row.survivor_id);

@@ -129,9 +129,10 @@ impl Named {
             .load(&mut tx.db)?;
         for (id, _, Json(mut value)) in history {
             if self.scrub(&mut value) {
-                scrubbed += diesel::update(attribute_history::table.find(id))
-                    .set(attribute_history::value.eq(Json(value)))
-                    .execute(&mut tx.db)?;
+                scrubbed +=
+                    diesel::update(attribute_history::table.find(id).filter(attribute_history::customer_id.eq(organisation)))
+                        .set(attribute_history::value.eq(Json(value)))
+                        .execute(&mut tx.db)?;
             }
         }
         let told: Vec<(AnyId, Json<Value>)> = source_records::table
@@ -144,7 +145,7 @@ impl Named {
                 changed |= payload.get_mut(field).is_some_and(|value| self.scrub(value));
             }
             if changed {
-                scrubbed += diesel::update(source_records::table.find(id))
+                scrubbed += diesel::update(source_records::table.find(id).filter(source_records::customer_id.eq(organisation)))
                     .set(source_records::payload.eq(Json(payload)))
                     .execute(&mut tx.db)?;
             }

@@ -167,7 +167,7 @@ pub fn release(
     if before.version != version {
         return Err(Error::PreconditionFailed { current: before.version });
     }
-    diesel::update(legal_holds::table.find(id))
+    diesel::update(legal_holds::table.find(id).filter(legal_holds::customer_id.eq(before.customer_id)))
         .set((
             legal_holds::released_by.eq(&actor.subject),
             legal_holds::released_at.eq(tx.now),
@@ -176,5 +176,9 @@ pub fn release(
         ))
         .execute(&mut tx.db)?;
     tx.emit(actor, NewEvent::new("legal_hold.released", id, json!({})).of_customer(before.customer_id));
-    Ok(legal_holds::table.find(id).select(LegalHold::as_select()).first(&mut tx.db)?)
+    Ok(legal_holds::table
+        .find(id)
+        .filter(legal_holds::customer_id.eq(before.customer_id))
+        .select(LegalHold::as_select())
+        .first(&mut tx.db)?)
 }

@@ -71,7 +71,7 @@ pub fn update(
     check_rules(tx, &row)?;
     row.updated_at = tx.now;
     row.version += 1;
-    diesel::update(relations::table.find(id))
+    diesel::update(relations::table.find(id).filter(relations::customer_id.eq(row.customer_id)))
         .set((
             relations::role_from.eq(&row.role_from),
             relations::role_to.eq(&row.role_to),
@@ -112,7 +112,8 @@ pub fn end(
             "A relation ends after it began, and never later than it would.",
         ));
     }
-    let updated = diesel::update(relations::table.find(id).filter(relations::version.eq(version)))
+    let of = relations::table.find(id).filter(relations::customer_id.eq(before.customer_id));
+    let updated = diesel::update(of.filter(relations::version.eq(version)))
         .set((
             relations::valid_to.eq(valid_to),
             relations::end_reason.eq(end.reason),
@@ -124,7 +125,7 @@ pub fn end(
         return Err(Error::PreconditionFailed { current: before.version });
     }
     tx.emit(actor, NewEvent::new("relation.ended", id, json!({ "valid_to": valid_to })).of_customer(before.customer_id));
-    let after: RelationRow = relations::table.find(id).select(RelationRow::as_select()).first(&mut tx.db)?;
+    let after: RelationRow = of.select(RelationRow::as_select()).first(&mut tx.db)?;
     let names = visible_names(tx, actor, vec![after.other_than(customer)])?;
     Ok(after.read_by(customer, &names))
 }
@@ -211,8 +212,11 @@ fn check_kinds(kind: RelationType, (one, other): (CustomerKind, CustomerKind)) -
 fn find_open(tx: &mut Tx<'_>, actor: &Actor, customer: CustomerId, id: RelationId) -> Result<RelationRow> {
     let reach = actor.allow(Action::CustomerWrite)?;
     let seen = actor.allow(Action::CustomerRead)?;
-    let find = || seen_from(customer, &seen).filter(relations::id.eq(id)).select(RelationRow::as_select());
-    let row: RelationRow = find().first(&mut tx.db)?;
+    let find = |tx: &mut Tx<'_>| -> Result<RelationRow> {
+        let found = seen_from(tx, customer, &seen)?.filter(relations::id.eq(id)).select(RelationRow::as_select());
+        Ok(found.first(&mut tx.db)?)
+    };
+    let row = find(tx)?;
     let mut both = [row.customer_id, row.related_customer_id];
     both.sort_unstable();
     for id in both {
@@ -220,7 +224,7 @@ fn find_open(tx: &mut Tx<'_>, actor: &Actor, customer: CustomerId, id: RelationI
     }
     scope::within(tx, &reach, customer)?;
     scope::refuse_customers(actor)?;
-    let row: RelationRow = find().first(&mut tx.db)?;
+    let row = find(tx)?;
     if row.valid_to.is_some_and(|to| to <= tx.now.date()) {
         return Err(Error::conflict("already_ended", "This relation was ended; record another one."));
     }

@@ -326,7 +326,7 @@ fn give_way(tx: &mut Tx<'_>, actor: &Actor, tag: &Tag, old: &Row, new: &Row) -> 
 fn save(tx: &mut Tx<'_>, row: &mut Row) -> Result<()> {
     row.updated_at = tx.now;
     row.version += 1;
-    diesel::update(customer_tags::table.find(row.id))
+    diesel::update(customer_tags::table.find(row.id).filter(customer_tags::customer_id.eq(row.customer_id)))
         .set((
             customer_tags::confidence_bp.eq(row.confidence_bp),
             customer_tags::valid_from.eq(row.valid_from),

@@ -249,6 +249,17 @@ fn duplicates(conn: &mut Conn, reach: &Reach, id: CustomerId) -> Result<(i64, Op
         let due = match_candidates::postponed_until.is_null().or(match_candidates::postponed_until.assume_not_null().le(today));
         match_candidates::table.filter(match_candidates::state.eq(MatchState::Open)).filter(due)
     };
+    if conn.distributed {
+        // The other customer may be on another machine, where a condition does not look.
+        let of = open().filter(match_candidates::left_id.eq(id).or(match_candidates::right_id.eq(id)));
+        let columns = (match_candidates::left_id, match_candidates::right_id, match_candidates::created_at);
+        let pairs: Vec<(CustomerId, CustomerId, Instant)> = of.select(columns).load(&mut conn.db)?;
+        let seen = scope::seen_among(conn, reach, pairs.iter().flat_map(|(left, right, _)| [*left, *right]))?;
+        let due = pairs.iter().filter(|(left, right, _)| seen.contains(left) && seen.contains(right));
+        let times: Vec<Instant> = due.map(|(.., at)| *at).collect();
+        let count = i64::try_from(times.len()).unwrap_or(i64::MAX);
+        return Ok((count, times.into_iter().min().map(Instant::date)));
+    }
     let left = || open().filter(match_candidates::left_id.eq(id)).filter(scope::of_visible(match_candidates::right_id, reach));
     let right = || open().filter(match_candidates::right_id.eq(id)).filter(scope::of_visible(match_candidates::left_id, reach));
     let (left, right): (Tally, Tally) = diesel::select((

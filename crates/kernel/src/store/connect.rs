@@ -6,6 +6,7 @@ use diesel::{Connection, PgConnection, RunQueryDsl, SqliteConnection, connection
 
 use super::{
     db::{Db, Kind},
+    distributed,
     waited::{Session, Watch},
 };
 use crate::{
@@ -54,6 +55,8 @@ pub struct Conn {
     pub now: Instant,
     /// Keys of encrypted fields.
     pub keys: Arc<Keyring>,
+    /// Whether the tables are spread over several machines.
+    pub distributed: bool,
     pub(super) clock: Clock,
     pub(super) broken: bool,
     /// Of a reader on PostgreSQL: how its statements are cancelled.
@@ -126,9 +129,14 @@ impl Manager {
                 Kind::Postgres(PgConnection::establish(&self.url).map_err(|error| unreachable(&self.url, &error))?)
             }
         };
+        let distributed = match &mut kind {
+            Kind::Postgres(conn) => distributed::is_distributed(conn)?,
+            Kind::Sqlite(_) => false,
+        };
         let session = if self.role == Role::Reader { self.watched(&mut kind)? } else { None };
         let keys = Arc::clone(&self.keys);
-        Ok(Conn { db: Db { kind }, now: self.clock.now(), keys, clock: self.clock.clone(), broken: false, session, replayed: 0 })
+        let clock = self.clock.clone();
+        Ok(Conn { db: Db { kind }, now: clock.now(), keys, distributed, clock, broken: false, session, replayed: 0 })
     }
 
     /// A reader ends what nobody waits for.

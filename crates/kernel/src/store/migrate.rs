@@ -3,7 +3,7 @@
 use diesel::migration::{Migration, MigrationSource};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
-use super::{Backend, Kind, connect::open_bare};
+use super::{Backend, Kind, connect::open_bare, distributed};
 use crate::{Error, Result};
 
 const POSTGRES: EmbeddedMigrations = embed_migrations!("../../migrations/postgres");
@@ -34,11 +34,16 @@ pub fn up(url: &str) -> Result<Vec<String>> {
 /// Takes everything back, newest first; for tests and for `kehu migrate --down`.
 ///
 /// # Errors
-/// The database's.
+/// The database's; [`Error::Invalid`] for a distributed one.
 pub fn down(url: &str) -> Result<Vec<String>> {
     match open_bare(url)? {
         Kind::Sqlite(mut conn) => applied(conn.revert_all_migrations(SQLITE)),
-        Kind::Postgres(mut conn) => applied(conn.revert_all_migrations(POSTGRES)),
+        Kind::Postgres(mut conn) => {
+            if distributed::is_distributed(&mut conn)? {
+                return Err(Error::invalid("/down", "distributed", "a distributed database is not taken back but dropped"));
+            }
+            applied(conn.revert_all_migrations(POSTGRES))
+        }
     }
 }
 

@@ -5,6 +5,7 @@ mod also;
 mod bulk;
 mod connect;
 mod db;
+pub mod distributed;
 pub mod document;
 mod heads;
 mod hold;

@@ -253,7 +253,8 @@ pub fn end(tx: &mut Tx<'_>, actor: &Actor, id: AssignmentId, version: i64, how: 
     let customer: CustomerId = assignments::table.find(id).select(assignments::customer_id).first(&mut tx.db)?;
     scope::lock(tx, actor, Action::AssignmentManage, customer)?;
     // Read again: the lock on the customer may have waited for somebody who changed this row.
-    let row: AssignmentRow = assignments::table.find(id).select(AssignmentRow::as_select()).first(&mut tx.db)?;
+    let of = assignments::table.find(id).filter(assignments::customer_id.eq(customer));
+    let row: AssignmentRow = of.select(AssignmentRow::as_select()).first(&mut tx.db)?;
     if row.version != version {
         return Err(Error::PreconditionFailed { current: row.version });
     }
@@ -343,7 +344,7 @@ fn insert(tx: &mut Tx<'_>, actor: &Actor, new: &NewAssignment) -> Result<Assignm
 
 /// Ends an assignment of a customer that is locked; the owner is the caller's to set.
 fn close(tx: &mut Tx<'_>, actor: &Actor, row: &AssignmentRow, last: Date, reason: Option<&str>) -> Result<()> {
-    diesel::update(assignments::table.find(row.id))
+    diesel::update(assignments::table.find(row.id).filter(assignments::customer_id.eq(row.customer_id)))
         .set((
             assignments::valid_to.eq(last),
             assignments::end_reason.eq(reason),

@@ -215,6 +215,9 @@ pub(super) fn one(conn: &mut Conn, pair: Pair) -> Result<MatchCandidate> {
 
 /// Pairs of which both customers are kept within the reach, the absorbed ones included: a decision stays to be seen.
 pub(super) fn reachable<'a>(reach: &Reach) -> Query<'a> {
+    if *reach == Reach::All {
+        return match_candidates::table.into_boxed();
+    }
     match_candidates::table
         .filter(scope::of_kept(match_candidates::left_id, reach))
         .filter(scope::of_kept(match_candidates::right_id, reach))

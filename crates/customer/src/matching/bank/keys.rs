@@ -7,7 +7,7 @@ use diesel::{
     sql_types::{Array, BigInt},
 };
 use kehu_kernel::{
-    Conn, Kind, Result, Tx, bulk_copy,
+    Conn, Kind, Result, Tx, bulk_copy, each,
     schema::match_keys,
     store::{among, sql},
 };
@@ -104,20 +104,21 @@ pub(crate) fn members(conn: &mut Conn, keys: &[i64], cap: usize) -> Result<HashM
     // One more is read, to tell a full block from one that is too large.
     let limit = i64::try_from(cap).unwrap_or(i64::MAX).saturating_add(1);
     let mut members: HashMap<i64, Vec<CustomerId>> = HashMap::with_capacity(keys.len());
+    let spread = conn.distributed;
     match &mut conn.db.kind {
-        // Embedded, a prepared statement a key costs less than one statement for all.
-        Kind::Sqlite(conn) => {
-            for key in keys {
-                let block = match_keys::table.filter(match_keys::key.eq(*key)).limit(limit).select(match_keys::customer_id);
-                members.insert(*key, block.load(conn)?);
-            }
-        }
-        Kind::Postgres(conn) => {
+        Kind::Postgres(conn) if !spread => {
             let probe = "SELECT k.key, m.customer_id FROM unnest($1) AS k(key) CROSS JOIN LATERAL \
                 (SELECT customer_id FROM match_keys WHERE match_keys.key = k.key LIMIT $2) AS m";
             let rows = sql_query(probe).bind::<Array<BigInt>, _>(keys).bind::<BigInt, _>(limit).load::<Member>(conn)?;
             for row in rows {
                 members.entry(row.key).or_default().push(row.customer_id);
+            }
+        }
+        // Embedded, a prepared statement a key costs less than one statement for all; spread over machines, a key lies on one.
+        _ => {
+            for key in keys {
+                let block = match_keys::table.filter(match_keys::key.eq(*key)).limit(limit).select(match_keys::customer_id);
+                members.insert(*key, each!(conn.db, c => block.load(c))?);
             }
         }
     }
