@@ -14,7 +14,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::{
     CustomerId, CustomerKind,
-    relation::{RelationId, RelationRow, RelationType},
+    relation::{RelationId, RelationRow, RelationType, one_is_seen, other_is_seen},
     scope,
 };
 
@@ -178,21 +178,21 @@ impl Edges {
     ) -> Result<Vec<CustomerId>> {
         let known: Vec<CustomerId> = found.iter().map(|(id, _)| *id).collect();
         let limit = i64::try_from(room).map_err(Error::internal)? + 1;
-        let (level, query) = (level.to_vec(), self.counting().limit(limit));
+        let query = self.counting().limit(limit);
         Ok(if forward {
             query
-                .filter(relations::customer_id.eq_any(level))
+                .filter(relations::customer_id.eq_any(level.to_vec()))
                 .filter(relations::related_customer_id.ne_all(known))
-                .filter(scope::of_visible(relations::related_customer_id, reach))
+                .filter(other_is_seen(conn, reach, level))
                 .order(relations::related_customer_id)
                 .select(relations::related_customer_id)
                 .distinct()
                 .load(&mut conn.db)?
         } else {
             query
-                .filter(relations::related_customer_id.eq_any(level))
+                .filter(relations::related_customer_id.eq_any(level.to_vec()))
                 .filter(relations::customer_id.ne_all(known))
-                .filter(scope::of_visible(relations::customer_id, reach))
+                .filter(one_is_seen(conn, reach, level))
                 .order(relations::customer_id)
                 .select(relations::customer_id)
                 .distinct()

@@ -46,6 +46,21 @@ pub(crate) fn of_kept<C>(column: C, reach: &Reach) -> Belongs<C> {
     belongs(column, reach, kept_within(reach))
 }
 
+/// [`of_visible`] for customers with whom the row does not lie. Spread over machines, a row cannot look at another one's
+/// customer, so it is asked beforehand which customers are seen: of `some`, a condition that all whom the column may name meet.
+pub(crate) fn of_visible_beyond<C>(conn: &Conn, column: C, reach: &Reach, some: impl FnOnce() -> Visible) -> Belongs<C> {
+    if conn.distributed { asked_beforehand(column, visible_to(reach), some()) } else { of_visible(column, reach) }
+}
+
+/// As [`of_visible_beyond`], absorbed and erased customers included.
+pub(crate) fn of_kept_beyond<C>(conn: &Conn, column: C, reach: &Reach, some: impl FnOnce() -> Visible) -> Belongs<C> {
+    if conn.distributed { asked_beforehand(column, kept_within(reach), some()) } else { of_kept(column, reach) }
+}
+
+fn asked_beforehand<C>(column: C, condition: Visible, some: Visible) -> Belongs<C> {
+    store::within(column, customers::table.filter(condition).filter(some).select(customers::id).into_boxed())
+}
+
 fn belongs<C>(column: C, reach: &Reach, condition: Visible) -> Belongs<C> {
     let of = customers::table.filter(condition).select(customers::id).into_boxed();
     if reach.is_wide() { found_in(column, "id", of) } else { store::within(column, of) }
@@ -231,13 +246,6 @@ pub fn living(conn: &mut Conn, ids: impl Iterator<Item = CustomerId>) -> Result<
         Some((id, last))
     };
     Ok(records.into_iter().filter_map(end).collect())
-}
-
-/// Those of these customers who are within reach.
-pub(crate) fn seen_among(conn: &mut Conn, reach: &Reach, ids: impl Iterator<Item = CustomerId>) -> Result<Vec<CustomerId>> {
-    let ids: BTreeSet<CustomerId> = ids.collect();
-    let some = customers::table.filter(customers::id.eq_any(ids)).filter(visible_to(reach));
-    Ok(some.select(customers::id).load(&mut conn.db)?)
 }
 
 /// Whether all of these records, absorbed ones included, lie within a reach. Assignments go with a merge, so

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 
 use crate::{
     CustomerId, CustomerKind, control,
-    relation::{RelationType, held_by, holding_on, visible_names},
+    relation::{RelationType, held_by, holding_on, one_is_seen, visible_names},
     scope,
 };
 
@@ -79,7 +79,7 @@ fn topmost(conn: &mut Conn, reach: &Reach, customer: CustomerId, today: Date) ->
         let parent: Option<CustomerId> = holding_on(today)
             .filter(relations::related_customer_id.eq(top))
             .filter(relations::relation_type.eq(RelationType::ParentCompany))
-            .filter(scope::of_visible(relations::customer_id, reach))
+            .filter(one_is_seen(conn, reach, &[top]))
             .select(relations::customer_id)
             .first(&mut conn.db)
             .optional()?;

@@ -63,8 +63,8 @@ pub struct CustomerContactPerson {
 pub fn list(conn: &mut Conn, actor: &Actor, filter: &ContactPersonFilter, params: &PageParams) -> Result<Page<ContactPerson>> {
     let reach = scope::allow_inside(actor, Action::CustomerRead)?;
     let window = params.window::<ContactPersonId>(&conn.keys, &format!("contact-persons?{filter:?}"))?;
-    let matching = || {
-        let mut query = contact_persons::table.filter(sight::visible_to(actor, &reach)).into_boxed();
+    let matching = |conn: &Conn| {
+        let mut query = contact_persons::table.filter(sight::visible_to(conn, actor, &reach)).into_boxed();
         if let Some(name) = filter.name.clone() {
             query = query.filter(contact_persons::name.eq(name));
         }
@@ -77,8 +77,8 @@ pub fn list(conn: &mut Conn, actor: &Actor, filter: &ContactPersonFilter, params
             None => query,
         }
     };
-    let total = if window.include_total { Some(matching().count().get_result(&mut conn.db)?) } else { None };
-    let mut query = matching().order(contact_persons::id).limit(window.fetch()).select(ContactPerson::as_select());
+    let total = if window.include_total { Some(matching(conn).count().get_result(&mut conn.db)?) } else { None };
+    let mut query = matching(conn).order(contact_persons::id).limit(window.fetch()).select(ContactPerson::as_select());
     if let Some(after) = window.after {
         query = query.filter(contact_persons::id.gt(after));
     }

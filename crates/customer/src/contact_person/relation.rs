@@ -180,9 +180,9 @@ pub fn list(conn: &mut Conn, actor: &Actor, person: ContactPersonId, params: &Pa
     sight::require(conn, actor, Action::CustomerRead, person)?;
     let window = params.window::<ContactPersonRelationId>(&conn.keys, &format!("contact-person-relations/{person}"))?;
     let reach = scope::allow_inside(actor, Action::CustomerRead)?;
-    let seen = || seen_of(person, actor, &reach);
-    let total = if window.include_total { Some(seen().count().get_result(&mut conn.db)?) } else { None };
-    let mut query = seen().order(contact_person_relations::id).limit(window.fetch()).select(Row::as_select());
+    let seen = |conn: &Conn| seen_of(conn, person, actor, &reach);
+    let total = if window.include_total { Some(seen(conn).count().get_result(&mut conn.db)?) } else { None };
+    let mut query = seen(conn).order(contact_person_relations::id).limit(window.fetch()).select(Row::as_select());
     if let Some(after) = window.after {
         query = query.filter(contact_person_relations::id.gt(after));
     }
@@ -200,11 +200,13 @@ fn of<'a>(person: ContactPersonId) -> contact_person_relations::BoxedQuery<'a, k
 
 /// Those with others within sight.
 fn seen_of<'a>(
+    conn: &Conn,
     person: ContactPersonId,
     actor: &Actor,
     reach: &Reach,
 ) -> contact_person_relations::BoxedQuery<'a, kehu_kernel::store::MultiBackend> {
-    let visible = || contact_persons::table.filter(sight::visible_to(actor, reach)).select(contact_persons::id).into_boxed();
+    let visible =
+        || contact_persons::table.filter(sight::visible_to(conn, actor, reach)).select(contact_persons::id).into_boxed();
     let forward = contact_person_relations::contact_person_id.eq(person);
     let forward = forward.and(found_in(contact_person_relations::related_contact_person_id, "id", visible()));
     let backward = contact_person_relations::related_contact_person_id.eq(person);
@@ -214,7 +216,7 @@ fn seen_of<'a>(
 
 fn find(conn: &mut Conn, actor: &Actor, person: ContactPersonId, id: ContactPersonRelationId) -> Result<Row> {
     let reach = scope::allow_inside(actor, Action::CustomerRead)?;
-    let row = seen_of(person, actor, &reach).filter(contact_person_relations::id.eq(id)).select(Row::as_select());
+    let row = seen_of(conn, person, actor, &reach).filter(contact_person_relations::id.eq(id)).select(Row::as_select());
     Ok(row.first(&mut conn.db)?)
 }
 
@@ -400,7 +402,7 @@ fn names(conn: &mut Conn, actor: &Actor, ids: Vec<ContactPersonId>) -> Result<Ha
     let reach = scope::allow_inside(actor, Action::CustomerRead)?;
     let named: Vec<(ContactPersonId, String)> = contact_persons::table
         .filter(contact_persons::id.eq_any(ids))
-        .filter(sight::visible_to(actor, &reach))
+        .filter(sight::visible_to(conn, actor, &reach))
         .select((contact_persons::id, contact_persons::name))
         .load(&mut conn.db)?;
     Ok(named.into_iter().collect())

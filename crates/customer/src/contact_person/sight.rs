@@ -9,7 +9,7 @@ use diesel::{
 use kehu_kernel::{
     Action, Actor, Conn, Error, Result, Tx,
     access::Reach,
-    schema::{branches, contact_persons, employments},
+    schema::{branches, contact_persons, customers, employments},
     store::{MultiBackend, found_in, within},
 };
 
@@ -21,21 +21,24 @@ pub(super) type Visible = Box<dyn BoxableExpression<contact_persons::table, Mult
 
 /// The contact persons within reach: who is or was employed by a customer within reach, who is one, and of those without
 /// any tie to a customer, those whose branch is within reach and those that the actor recorded.
-pub(super) fn visible_to(actor: &Actor, reach: &Reach) -> Visible {
+pub(super) fn visible_to(conn: &Conn, actor: &Actor, reach: &Reach) -> Visible {
     if *reach == Reach::All {
         return Box::new(contact_persons::version.ge(0));
     }
     let employed = employments::table.filter(scope::of_visible(employments::customer_id, reach));
     let employed = employed.select(employments::contact_person_id).into_boxed();
-    let employed = if reach.is_wide() {
+    let employed = if reach.is_wide() && !conn.distributed {
         found_in(contact_persons::id, "contact_person_id", employed)
     } else {
         within(contact_persons::id, employed)
     };
     let itself = contact_persons::person_customer_id.is_not_null();
-    let itself = itself.and(scope::of_visible(contact_persons::person_customer_id.assume_not_null(), reach));
-    let somewhere = employments::table.filter(employments::contact_person_id.eq(contact_persons::id));
-    let loose = contact_persons::person_customer_id.is_null().and(not(exists(somewhere)));
+    let known = contact_persons::person_customer_id.assume_not_null();
+    let itself = itself.and(scope::of_visible_beyond(conn, known, reach, || {
+        let there = contact_persons::table.filter(contact_persons::person_customer_id.is_not_null());
+        Box::new(customers::id.eq_any(there.select(contact_persons::person_customer_id.assume_not_null())))
+    }));
+    let loose = contact_persons::person_customer_id.is_null().and(is_nowhere(conn));
     let recorded = contact_persons::created_by.eq(actor.subject.clone());
     let home = contact_persons::home_branch_id.assume_not_null();
     let placed = contact_persons::home_branch_id.is_not_null();
@@ -53,10 +56,21 @@ pub(super) fn visible_to(actor: &Actor, reach: &Reach) -> Visible {
     }
 }
 
+/// Employed nowhere, now or ever.
+fn is_nowhere(conn: &Conn) -> Visible {
+    if conn.distributed {
+        return Box::new(not(within(
+            contact_persons::id,
+            employments::table.select(employments::contact_person_id).into_boxed(),
+        )));
+    }
+    Box::new(not(exists(employments::table.filter(employments::contact_person_id.eq(contact_persons::id)))))
+}
+
 /// The contact person, if the actor may do this to them. Customers are refused.
 pub(super) fn require(conn: &mut Conn, actor: &Actor, action: Action, id: ContactPersonId) -> Result<ContactPerson> {
     let reach = scope::allow_inside(actor, action)?;
-    let row = contact_persons::table.filter(contact_persons::id.eq(id)).filter(visible_to(actor, &reach));
+    let row = contact_persons::table.filter(contact_persons::id.eq(id)).filter(visible_to(conn, actor, &reach));
     Ok(row.select(ContactPerson::as_select()).first(&mut conn.db)?)
 }
 

@@ -66,16 +66,26 @@ pub fn list(conn: &mut Conn, actor: &Actor, filter: &MergeFilter, params: &PageP
     let reach = scope::allow_inside(actor, Action::CustomerMerge)?;
     let window = params.window::<MergeId>(&conn.keys, &format!("merges?{filter:?}"))?;
     let members = || merge_members::table.select(merge_members::merge_id);
-    let matching = || {
+    let matching = |conn: &Conn| {
+        let survivor = || {
+            scope::of_kept_beyond(conn, merges::survivor_id, &reach, || {
+                Box::new(customers::id.eq_any(merges::table.select(merges::survivor_id)))
+            })
+        };
+        let member = || {
+            scope::of_kept_beyond(conn, merge_members::customer_id, &reach, || {
+                Box::new(customers::id.eq_any(merge_members::table.select(merge_members::customer_id)))
+            })
+        };
         let mut query = merges::table.into_boxed();
         if reach != Reach::All {
-            let outside = members().filter(not(scope::of_kept(merge_members::customer_id, &reach))).into_boxed();
-            let whole = scope::of_kept(merges::survivor_id, &reach).and(not(within(merges::id, outside)));
+            let outside = members().filter(not(member())).into_boxed();
+            let whole = survivor().and(not(within(merges::id, outside)));
             query = if let Reach::Staff(_) = reach {
                 // Who reaches the survivor of one that stands by an assignment reaches what it absorbed.
-                let some = members().filter(scope::of_kept(merge_members::customer_id, &reach)).into_boxed();
+                let some = members().filter(member()).into_boxed();
                 let stands = merges::reverted_at.is_null();
-                query.filter(whole.or(stands.and(scope::of_kept(merges::survivor_id, &reach).or(within(merges::id, some)))))
+                query.filter(whole.or(stands.and(survivor().or(within(merges::id, some)))))
             } else {
                 query.filter(whole)
             };
@@ -91,7 +101,7 @@ pub fn list(conn: &mut Conn, actor: &Actor, filter: &MergeFilter, params: &PageP
             None => query,
         }
     };
-    let total = if window.include_total { Some(matching().count().get_result(&mut conn.db)?) } else { None };
+    let total = if window.include_total { Some(matching(conn).count().get_result(&mut conn.db)?) } else { None };
     let columns = (
         merges::id,
         merges::survivor_id,
@@ -102,7 +112,7 @@ pub fn list(conn: &mut Conn, actor: &Actor, filter: &MergeFilter, params: &PageP
         merges::reverted_at,
         merges::version,
     );
-    let mut query = matching().order(merges::id.desc()).limit(window.fetch()).select(columns);
+    let mut query = matching(conn).order(merges::id.desc()).limit(window.fetch()).select(columns);
     if let Some(before) = window.after {
         query = query.filter(merges::id.lt(before));
     }

@@ -13,7 +13,7 @@ use utoipa::{IntoParams, ToSchema};
 use validator::Validate;
 
 pub use read::{get, list};
-pub(crate) use read::{held_by, holding_on, in_short, visible_names};
+pub(crate) use read::{held_by, holding_on, in_short, one_is_seen, other_is_seen, visible_names};
 pub use write::{create, end, update};
 pub(crate) use write::{record, row_of};
 

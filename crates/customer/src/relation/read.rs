@@ -28,8 +28,8 @@ pub fn list(
     scope::require_inside(conn, actor, Action::CustomerRead, customer)?;
     let reach = actor.allow(Action::CustomerRead)?;
     let window = params.window::<RelationId>(&conn.keys, &format!("relations/{customer}?{filter:?}"))?;
-    let matching = |conn: &mut Conn| -> Result<Relations<'_>> {
-        let mut query = seen_from(conn, customer, &reach)?;
+    let matching = |conn: &Conn| {
+        let mut query = seen_from(conn, customer, &reach);
         if let Some(kind) = filter.relation_type {
             let forward = relations::relation_type.eq(kind).and(relations::customer_id.eq(customer));
             let backward = relations::relation_type.eq(kind.inverse()).and(relations::related_customer_id.eq(customer));
@@ -38,10 +38,10 @@ pub fn list(
         if let Some(day) = filter.as_of {
             query = query.filter(relations::valid_from.le(day)).filter(lasts_beyond(day));
         }
-        Ok(query)
+        query
     };
-    let total = if window.include_total { Some(matching(conn)?.count().get_result(&mut conn.db)?) } else { None };
-    let mut query = matching(conn)?.order(relations::id).limit(window.fetch()).select(RelationRow::as_select());
+    let total = if window.include_total { Some(matching(conn).count().get_result(&mut conn.db)?) } else { None };
+    let mut query = matching(conn).order(relations::id).limit(window.fetch()).select(RelationRow::as_select());
     if let Some(after) = window.after {
         query = query.filter(relations::id.gt(after));
     }
@@ -59,7 +59,7 @@ pub fn list(
 pub fn get(conn: &mut Conn, actor: &Actor, customer: CustomerId, id: RelationId) -> Result<Relation> {
     scope::require_inside(conn, actor, Action::CustomerRead, customer)?;
     let reach = actor.allow(Action::CustomerRead)?;
-    let row = seen_from(conn, customer, &reach)?.filter(relations::id.eq(id)).select(RelationRow::as_select());
+    let row = seen_from(conn, customer, &reach).filter(relations::id.eq(id)).select(RelationRow::as_select());
     let row: RelationRow = row.first(&mut conn.db)?;
     let names = visible_names(conn, actor, vec![row.other_than(customer)])?;
     Ok(row.read_by(customer, &names))
@@ -70,12 +70,10 @@ pub fn get(conn: &mut Conn, actor: &Actor, customer: CustomerId, id: RelationId)
 pub(crate) fn in_short(conn: &mut Conn, actor: &Actor, customer: CustomerId, shown: i64) -> Result<(Vec<Relation>, i64)> {
     let reach = actor.allow(Action::CustomerRead)?;
     let today = conn.now.date();
-    let all = |conn: &mut Conn| -> Result<Relations<'_>> {
-        Ok(seen_from(conn, customer, &reach)?.filter(relations::valid_from.le(today)).filter(lasts_beyond(today)))
-    };
+    let all = |conn: &Conn| seen_from(conn, customer, &reach).filter(relations::valid_from.le(today)).filter(lasts_beyond(today));
     let rows: Vec<RelationRow> =
-        all(conn)?.order(relations::id).limit(shown + 1).select(RelationRow::as_select()).load(&mut conn.db)?;
-    let (rows, count) = counted(rows, shown, || Ok(all(conn)?.count().get_result(&mut conn.db)?))?;
+        all(conn).order(relations::id).limit(shown + 1).select(RelationRow::as_select()).load(&mut conn.db)?;
+    let (rows, count) = counted(rows, shown, || Ok(all(conn).count().get_result(&mut conn.db)?))?;
     let others: Vec<CustomerId> = rows.iter().map(|row| row.other_than(customer)).collect();
     let names = if others.is_empty() { HashMap::new() } else { visible_names(conn, actor, others)? };
     Ok((rows.into_iter().map(|row| row.read_by(customer, &names)).collect(), count))
@@ -84,19 +82,27 @@ pub(crate) fn in_short(conn: &mut Conn, actor: &Actor, customer: CustomerId, sho
 type Relations<'a> = relations::BoxedQuery<'a, MultiBackend>;
 
 /// The relations of a customer, from both directions, whose other side is within reach.
-pub(super) fn seen_from<'a>(conn: &mut Conn, customer: CustomerId, reach: &Reach) -> Result<Relations<'a>> {
+pub(super) fn seen_from<'a>(conn: &Conn, customer: CustomerId, reach: &Reach) -> Relations<'a> {
     let forward = relations::customer_id.eq(customer);
     let backward = relations::related_customer_id.eq(customer);
-    if conn.distributed {
-        // The other side may be on another machine, where a condition does not look.
-        let own = relations::table.filter(forward.or(backward)).select((relations::customer_id, relations::related_customer_id));
-        let sides: Vec<(CustomerId, CustomerId)> = own.load(&mut conn.db)?;
-        let seen = scope::seen_among(conn, reach, sides.into_iter().flat_map(|(one, other)| [one, other]))?;
-        let forward = forward.and(relations::related_customer_id.eq_any(seen.clone()));
-        return Ok(relations::table.filter(forward.or(backward.and(relations::customer_id.eq_any(seen)))).into_boxed());
-    }
-    let forward = forward.and(scope::of_visible(relations::related_customer_id, reach));
-    Ok(relations::table.filter(forward.or(backward.and(scope::of_visible(relations::customer_id, reach)))).into_boxed())
+    let forward = forward.and(other_is_seen(conn, reach, &[customer]));
+    relations::table.filter(forward.or(backward.and(one_is_seen(conn, reach, &[customer])))).into_boxed()
+}
+
+/// Whether the customer to whom a relation of one of these leads is within reach.
+pub(crate) fn other_is_seen(conn: &Conn, reach: &Reach, of: &[CustomerId]) -> scope::Belongs<relations::related_customer_id> {
+    scope::of_visible_beyond(conn, relations::related_customer_id, reach, || {
+        let from = relations::table.filter(relations::customer_id.eq_any(of.to_vec()));
+        Box::new(customers::id.eq_any(from.select(relations::related_customer_id)))
+    })
+}
+
+/// Whether the customer whose relation leads to one of these is within reach.
+pub(crate) fn one_is_seen(conn: &Conn, reach: &Reach, of: &[CustomerId]) -> scope::Belongs<relations::customer_id> {
+    scope::of_visible_beyond(conn, relations::customer_id, reach, || {
+        let to = relations::table.filter(relations::related_customer_id.eq_any(of.to_vec()));
+        Box::new(customers::id.eq_any(to.select(relations::customer_id)))
+    })
 }
 
 /// The relations that hold on a day.
@@ -121,7 +127,7 @@ pub(crate) fn held_by(
     Ok(holding_on(day)
         .filter(relations::customer_id.eq_any(holders.to_vec()))
         .filter(relations::relation_type.eq(kind))
-        .filter(scope::of_visible(relations::related_customer_id, reach))
+        .filter(other_is_seen(conn, reach, holders))
         .order(relations::id)
         .limit(i64::try_from(most).map_err(Error::internal)?)
         .select(RelationRow::as_select())

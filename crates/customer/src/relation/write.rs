@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 
 use diesel::{ExpressionMethods, QueryDsl, RunQueryDsl, SelectableHelper};
-use kehu_kernel::{Action, Actor, Error, FieldError, Instant, Result, Tx, error::taken, event::NewEvent, schema::relations};
+use kehu_kernel::{
+    Action, Actor, Conn, Error, FieldError, Instant, Result, Tx, error::taken, event::NewEvent, schema::relations,
+};
 use serde_json::json;
 
 use super::{
@@ -212,11 +214,8 @@ fn check_kinds(kind: RelationType, (one, other): (CustomerKind, CustomerKind)) -
 fn find_open(tx: &mut Tx<'_>, actor: &Actor, customer: CustomerId, id: RelationId) -> Result<RelationRow> {
     let reach = actor.allow(Action::CustomerWrite)?;
     let seen = actor.allow(Action::CustomerRead)?;
-    let find = |tx: &mut Tx<'_>| -> Result<RelationRow> {
-        let found = seen_from(tx, customer, &seen)?.filter(relations::id.eq(id)).select(RelationRow::as_select());
-        Ok(found.first(&mut tx.db)?)
-    };
-    let row = find(tx)?;
+    let find = |conn: &Conn| seen_from(conn, customer, &seen).filter(relations::id.eq(id)).select(RelationRow::as_select());
+    let row: RelationRow = find(tx).first(&mut tx.db)?;
     let mut both = [row.customer_id, row.related_customer_id];
     both.sort_unstable();
     for id in both {
@@ -224,7 +223,7 @@ fn find_open(tx: &mut Tx<'_>, actor: &Actor, customer: CustomerId, id: RelationI
     }
     scope::within(tx, &reach, customer)?;
     scope::refuse_customers(actor)?;
-    let row = find(tx)?;
+    let row: RelationRow = find(tx).first(&mut tx.db)?;
     if row.valid_to.is_some_and(|to| to <= tx.now.date()) {
         return Err(Error::conflict("already_ended", "This relation was ended; record another one."));
     }

@@ -12,7 +12,7 @@ use kehu_kernel::{
     Action, Actor, Conn, Date, Error, Instant, Result,
     access::{ActorKind, Reach},
     page::counted,
-    schema::{attribute_history, contact_points, identities, legal_holds, match_candidates},
+    schema::{attribute_history, contact_points, customers, identities, legal_holds, match_candidates},
     text_enum,
 };
 use serde::{Deserialize, Serialize};
@@ -249,19 +249,18 @@ fn duplicates(conn: &mut Conn, reach: &Reach, id: CustomerId) -> Result<(i64, Op
         let due = match_candidates::postponed_until.is_null().or(match_candidates::postponed_until.assume_not_null().le(today));
         match_candidates::table.filter(match_candidates::state.eq(MatchState::Open)).filter(due)
     };
-    if conn.distributed {
-        // The other customer may be on another machine, where a condition does not look.
-        let of = open().filter(match_candidates::left_id.eq(id).or(match_candidates::right_id.eq(id)));
-        let columns = (match_candidates::left_id, match_candidates::right_id, match_candidates::created_at);
-        let pairs: Vec<(CustomerId, CustomerId, Instant)> = of.select(columns).load(&mut conn.db)?;
-        let seen = scope::seen_among(conn, reach, pairs.iter().flat_map(|(left, right, _)| [*left, *right]))?;
-        let due = pairs.iter().filter(|(left, right, _)| seen.contains(left) && seen.contains(right));
-        let times: Vec<Instant> = due.map(|(.., at)| *at).collect();
-        let count = i64::try_from(times.len()).unwrap_or(i64::MAX);
-        return Ok((count, times.into_iter().min().map(Instant::date)));
-    }
-    let left = || open().filter(match_candidates::left_id.eq(id)).filter(scope::of_visible(match_candidates::right_id, reach));
-    let right = || open().filter(match_candidates::right_id.eq(id)).filter(scope::of_visible(match_candidates::left_id, reach));
+    let left = || {
+        let of = match_candidates::table.filter(match_candidates::left_id.eq(id)).select(match_candidates::right_id);
+        let others = || -> scope::Visible { Box::new(customers::id.eq_any(of)) };
+        let seen = scope::of_visible_beyond(conn, match_candidates::right_id, reach, others);
+        open().filter(match_candidates::left_id.eq(id)).filter(seen)
+    };
+    let right = || {
+        let of = match_candidates::table.filter(match_candidates::right_id.eq(id)).select(match_candidates::left_id);
+        let others = || -> scope::Visible { Box::new(customers::id.eq_any(of)) };
+        let seen = scope::of_visible_beyond(conn, match_candidates::left_id, reach, others);
+        open().filter(match_candidates::right_id.eq(id)).filter(seen)
+    };
     let (left, right): (Tally, Tally) = diesel::select((
         (left().count().single_value(), left().select(min(match_candidates::created_at)).single_value()),
         (right().count().single_value(), right().select(min(match_candidates::created_at)).single_value()),

@@ -177,11 +177,10 @@ pub fn list(conn: &mut Conn, actor: &Actor, filter: &MatchCandidateFilter, param
     let reach = actor.allow(Action::CustomerMatch)?;
     let window = params.window::<(i32, MatchCandidateId)>(&conn.keys, &format!("match-candidates?{filter:?}"))?;
     let subtree = filter.branch.as_deref().map(|code| list::subtree(conn, code)).transpose()?;
-    let today = conn.now.date();
-    let queue = || wanted(filter, &reach, subtree.as_deref(), today);
-    let total = if window.include_total { Some(queue().count().get_result(&mut conn.db)?) } else { None };
+    let queue = |conn: &Conn| wanted(conn, filter, &reach, subtree.as_deref());
+    let total = if window.include_total { Some(queue(conn).count().get_result(&mut conn.db)?) } else { None };
     let order = (match_candidates::score_bp.desc(), match_candidates::id.desc());
-    let mut query = queue().order(order).limit(window.fetch()).select(Pair::as_select());
+    let mut query = queue(conn).order(order).limit(window.fetch()).select(Pair::as_select());
     if let Some((score, id)) = window.after {
         let behind = match_candidates::score_bp.lt(BasisPoints(score)).or(match_candidates::id.lt(id));
         query = query.filter(match_candidates::score_bp.le(BasisPoints(score))).filter(behind);
@@ -204,7 +203,7 @@ pub fn get(conn: &mut Conn, actor: &Actor, id: MatchCandidateId) -> Result<Match
 /// The row of a pair of which both customers lie within reach.
 pub(super) fn find(conn: &mut Conn, actor: &Actor, id: MatchCandidateId) -> Result<Pair> {
     let reach = actor.allow(Action::CustomerMatch)?;
-    let query = reachable(&reach).filter(match_candidates::id.eq(id));
+    let query = reachable(conn, &reach).filter(match_candidates::id.eq(id));
     Ok(query.select(Pair::as_select()).first(&mut conn.db)?)
 }
 
@@ -214,19 +213,23 @@ pub(super) fn one(conn: &mut Conn, pair: Pair) -> Result<MatchCandidate> {
 }
 
 /// Pairs of which both customers are kept within the reach, the absorbed ones included: a decision stays to be seen.
-pub(super) fn reachable<'a>(reach: &Reach) -> Query<'a> {
+pub(super) fn reachable<'a>(conn: &Conn, reach: &Reach) -> Query<'a> {
     if *reach == Reach::All {
         return match_candidates::table.into_boxed();
     }
-    match_candidates::table
-        .filter(scope::of_kept(match_candidates::left_id, reach))
-        .filter(scope::of_kept(match_candidates::right_id, reach))
-        .into_boxed()
+    let left = scope::of_kept_beyond(conn, match_candidates::left_id, reach, || {
+        Box::new(customers::id.eq_any(match_candidates::table.select(match_candidates::left_id)))
+    });
+    let right = scope::of_kept_beyond(conn, match_candidates::right_id, reach, || {
+        Box::new(customers::id.eq_any(match_candidates::table.select(match_candidates::right_id)))
+    });
+    match_candidates::table.filter(left).filter(right).into_boxed()
 }
 
-fn wanted<'a>(filter: &MatchCandidateFilter, reach: &Reach, subtree: Option<&str>, today: Date) -> Query<'a> {
+fn wanted<'a>(conn: &Conn, filter: &MatchCandidateFilter, reach: &Reach, subtree: Option<&str>) -> Query<'a> {
+    let today = conn.now.date();
     let state = filter.state.unwrap_or(MatchState::Open);
-    let mut query = reachable(reach).filter(match_candidates::state.eq(state));
+    let mut query = reachable(conn, reach).filter(match_candidates::state.eq(state));
     if state == MatchState::Open && !filter.include_postponed.unwrap_or(false) {
         let due = match_candidates::postponed_until.assume_not_null().le(today);
         query = query.filter(match_candidates::postponed_until.is_null().or(due));

@@ -79,7 +79,7 @@ pub fn get(conn: &mut Conn, actor: &Actor, id: MatchCandidateId) -> Result<Match
 fn around(conn: &mut Conn, reach: &Reach, of: &[CustomerId]) -> Result<Vec<Pair>> {
     let due = match_candidates::postponed_until.assume_not_null().le(conn.now.date());
     let limit = i64::try_from(PAIRS.saturating_mul(2)).map_err(Error::internal)?;
-    Ok(candidate::reachable(reach)
+    Ok(candidate::reachable(conn, reach)
         .filter(match_candidates::state.eq(MatchState::Open))
         .filter(match_candidates::postponed_until.is_null().or(due))
         .filter(match_candidates::left_id.eq_any(of.to_vec()).or(match_candidates::right_id.eq_any(of.to_vec())))
