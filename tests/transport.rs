@@ -22,6 +22,7 @@ use crate::{both_databases, support::App};
 
 both_databases!(
     refuses_what_it_cannot_answer_or_compare,
+    what_callers_call_things_fits_into_the_problem,
     a_command_beside_ids_has_its_own_methods,
     requests_are_named_and_answers_are_careful,
     the_server_tells_how_it_is,
@@ -328,4 +329,28 @@ async fn refuses_what_it_cannot_answer_or_compare(app: App) {
         assert_eq!(answer.problem(status), code, "{tag}");
     }
     admin.with("If-Match", "\"1\"").send(actix_web::http::Method::PATCH, &path, change()).await.expect(200);
+}
+
+async fn what_callers_call_things_fits_into_the_problem(app: App) {
+    let admin = app.role("administrator");
+    let long = "a".repeat(1_200);
+    for (query, pointer) in [
+        ("%00b=1".to_owned(), "?\u{fffd}b".to_owned()),
+        (format!("{long}=1"), format!("?{}", "a".repeat(499))),
+        ("include_total=".to_owned(), "?include_total".to_owned()),
+        ("limit=".to_owned(), "?limit".to_owned()),
+    ] {
+        let told = admin.get(&format!("/v1/branches?{query}")).await.problem_body(400);
+        let error = &told["errors"][0];
+        assert_eq!(error["pointer"], pointer);
+        assert!(error["message"].as_str().unwrap().chars().count() <= 1_000);
+    }
+    for key in ["a\\u0000b", &long] {
+        let body = format!(r#"{{"code":"HO","name":"Head office","level":"head_office","{key}":1}}"#);
+        let refused = admin.send(Method::POST, "/v1/branches", Some(("application/json", body.into_bytes()))).await;
+        let told = refused.problem_body(422);
+        let error = &told["errors"][0];
+        assert!(error["pointer"].as_str().unwrap().chars().count() <= 500, "{told}");
+        assert!(!told["detail"].as_str().unwrap().contains('\0'), "{told}");
+    }
 }

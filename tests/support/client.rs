@@ -136,7 +136,7 @@ impl Answer {
     }
 
     #[track_caller]
-    fn problem_body(self, status: u16) -> Value {
+    pub fn problem_body(self, status: u16) -> Value {
         let media = self.header("content-type").unwrap_or_default();
         let body = self.expect(status);
         assert!(media.starts_with("application/problem+json"), "{media}: {body}");

@@ -169,6 +169,28 @@ impl Problem {
             *text = language.say(text);
         }
     }
+
+    /// What callers call things is told them as they wrote it, but within what the document says of these texts.
+    fn fit(mut self) -> Self {
+        for error in &mut self.errors {
+            fit(&mut error.pointer, 500);
+            fit(&mut error.message, 1000);
+        }
+        for text in self.detail.iter_mut().chain(&mut self.instance) {
+            fit(text, 2000);
+        }
+        self
+    }
+}
+
+/// At most so many characters, and none that a text cannot have.
+fn fit(text: &mut String, most: usize) {
+    if text.contains('\0') {
+        *text = text.replace('\0', "\u{fffd}");
+    }
+    if let Some((end, _)) = text.char_indices().nth(most) {
+        text.truncate(end);
+    }
 }
 
 impl std::fmt::Display for Problem {
@@ -237,7 +259,7 @@ impl ResponseError for Problem {
         for (name, value) in trace::SECURITY {
             response.insert_header((name, value));
         }
-        response.json(self)
+        response.json(self.clone().fit())
     }
 }
 

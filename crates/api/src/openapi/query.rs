@@ -12,6 +12,8 @@ struct Limits {
     longest: Option<usize>,
     least: Option<i64>,
     greatest: Option<i64>,
+    /// Whether an empty value is one: it is a text, but neither a flag nor a number, a day or a choice.
+    text: bool,
 }
 
 /// What a value of a query parameter breaks of the limits that the document names for it.
@@ -45,7 +47,9 @@ impl Limits {
         let schema = schema.get("items").unwrap_or(schema);
         let length = |key| schema.get(key).and_then(Value::as_u64).and_then(|length| usize::try_from(length).ok());
         let number = |key| schema.get(key).and_then(Value::as_i64);
+        let is_text = schema.get("type").is_some_and(|kind| kind == "string");
         Self {
+            text: is_text && schema.get("enum").is_none() && schema.get("format").is_none(),
             shortest: length("minLength"),
             longest: length("maxLength"),
             least: number("minimum"),
@@ -54,6 +58,10 @@ impl Limits {
     }
 
     fn broken_by(&self, value: &str) -> Option<(&'static str, String)> {
+        // serde takes it for a parameter that is absent.
+        if value.is_empty() && !self.text {
+            return Some(("invalid_parameter", "The value is empty.".into()));
+        }
         let length = value.chars().count();
         if let Some(longest) = self.longest.filter(|longest| length > *longest) {
             return Some(("length", format!("The length may be at most {longest}.")));
@@ -82,5 +90,9 @@ mod tests {
         assert_eq!(list("limit", "201"), Some(("?limit".into(), "out_of_range".into())));
         assert_eq!(list("cursor", &"a".repeat(1025)), Some(("?cursor".into(), "length".into())));
         assert_eq!(list("nothing", "0"), None);
+        for name in ["include_total", "limit", "kind"] {
+            assert_eq!(list(name, ""), Some((format!("?{name}"), "invalid_parameter".into())));
+        }
+        assert_eq!(list("cursor", ""), None, "an empty text is a text");
     }
 }
