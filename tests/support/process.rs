@@ -100,7 +100,9 @@ impl Drop for Server {
 
 fn agent() -> ureq::Agent {
     let timeout = Some(Duration::from_secs(10));
-    ureq::Agent::config_builder().http_status_as_error(false).timeout_global(timeout).build().into()
+    // A merged customer's address leads to the one of which it is part now.
+    let same = ureq::config::RedirectAuthHeaders::SameHost;
+    ureq::Agent::config_builder().http_status_as_error(false).timeout_global(timeout).redirect_auth_headers(same).build().into()
 }
 
 /// A caller over the network.
