@@ -36,7 +36,7 @@ macro_rules! held_by {
         let links = $crate::own_links::own_links;
         let valid_to = links.field(kehu_kernel::schema::account_links::valid_to);
         links
-            .filter(links.field(kehu_kernel::schema::account_links::customer_id).eq_any($customers.to_vec()))
+            .filter(kehu_kernel::store::among(links.field(kehu_kernel::schema::account_links::customer_id), $customers.to_vec()))
             .filter(links.field(kehu_kernel::schema::account_links::valid_from).le($day))
             .filter(valid_to.is_null().or(valid_to.assume_not_null().gt($day)))
             .select(links.field(kehu_kernel::schema::account_links::account_id))

@@ -123,7 +123,7 @@ pub fn create(tx: &mut Tx<'_>, actor: &Actor, mut new: NewCustomer) -> Result<Cu
     let row = draft.row.clone();
     save(tx, actor, vec![draft])?;
     guarded.queue(tx, actor, row.id)?;
-    present::disclose_row(tx, actor, row)
+    present::disclose_row(tx, actor, &row)
 }
 
 /// Refuses a branch that does not exist or lies outside the reach.

@@ -10,7 +10,7 @@ use kehu_kernel::{
 };
 
 use crate::{
-    CustomerId, CustomerRow,
+    CustomerId, CustomerKind, CustomerRow,
     contact_point::ContactPoint,
     identity::Identity,
     profile::{OrganisationProfile, PersonalProfile},
@@ -56,14 +56,21 @@ impl Known {
             .order(customers::id)
             .select(CustomerRow::as_select())
             .load(&mut conn.db)?;
-        let personal: Vec<PersonalProfile> = personal_profiles::table
-            .filter(among(personal_profiles::customer_id, ids.to_vec()))
-            .select(PersonalProfile::as_select())
-            .load(&mut conn.db)?;
-        let organisations: Vec<OrganisationProfile> = organisation_profiles::table
-            .filter(among(organisation_profiles::customer_id, ids.to_vec()))
-            .select(OrganisationProfile::as_select())
-            .load(&mut conn.db)?;
+        let of = |person: bool| -> Vec<CustomerId> {
+            let some = customers.iter().filter(|customer| (customer.kind == CustomerKind::Personal) == person);
+            some.map(|customer| customer.id).collect()
+        };
+        let (people, others) = (of(true), of(false));
+        let mut personal: Vec<PersonalProfile> = Vec::new();
+        if !people.is_empty() {
+            let profiles = personal_profiles::table.filter(among(personal_profiles::customer_id, people));
+            personal = profiles.select(PersonalProfile::as_select()).load(&mut conn.db)?;
+        }
+        let mut organisations: Vec<OrganisationProfile> = Vec::new();
+        if !others.is_empty() {
+            let profiles = organisation_profiles::table.filter(among(organisation_profiles::customer_id, others));
+            organisations = profiles.select(OrganisationProfile::as_select()).load(&mut conn.db)?;
+        }
         let documents: Vec<Identity> = identities::table
             .filter(among(identities::customer_id, ids.to_vec()))
             .filter(identities::ended_at.is_null())

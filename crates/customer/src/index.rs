@@ -137,17 +137,17 @@ fn refresh_tokens(tx: &mut Tx<'_>, known: &Known, ids: &[CustomerId]) -> Result<
     for token in kept {
         before.entry(token.customer_id).or_default().insert(token);
     }
-    let (mut stale, mut wanted) = (Vec::new(), Vec::new());
+    let mut wanted = Vec::new();
     for facts in known.all() {
         let after: BTreeSet<CustomerToken> = tokens(&facts).collect();
         let before = before.remove(&facts.customer.id).unwrap_or_default();
-        if before != after {
-            stale.extend((!before.is_empty()).then_some(facts.customer.id));
-            wanted.extend(after);
+        // One more phone adds a few tokens to those of a name, which stay.
+        let stale: Vec<&String> = before.difference(&after).map(|old| &old.token).collect();
+        if !stale.is_empty() {
+            let of = customer_tokens::table.filter(customer_tokens::customer_id.eq(facts.customer.id));
+            diesel::delete(of.filter(customer_tokens::token.eq_any(stale))).execute(&mut tx.db)?;
         }
-    }
-    if !stale.is_empty() {
-        diesel::delete(customer_tokens::table.filter(customer_tokens::customer_id.eq_any(stale))).execute(&mut tx.db)?;
+        wanted.extend(after.difference(&before).cloned());
     }
     bulk_copy!(tx, customer_tokens::table, wanted)?;
     Ok(())

@@ -7,7 +7,7 @@ use diesel::{
 };
 use kehu_kernel::{
     Action, Actor, AnyId, Conn, Date, Reference, Result, Tx,
-    access::{ActorKind, FieldClass},
+    access::{ActorKind, FieldClass, Reach},
     audit::{self, Access},
     schema::{branches, customers, organisation_profiles, personal_profiles, staff},
 };
@@ -32,8 +32,8 @@ pub fn shows_sensitive(actor: &Actor) -> bool {
 /// # Errors
 /// [`kehu_kernel::Error::NotFound`] when it is absent or out of sight.
 pub fn get(conn: &mut Conn, actor: &Actor, id: CustomerId) -> Result<Customer> {
-    let row = scope::require(conn, actor, Action::CustomerRead, id)?;
-    one(conn, actor, row, false)
+    let reach = actor.allow(Action::CustomerRead)?;
+    one(conn, actor, &reach, id, false)
 }
 
 /// One customer, with its sensitive fields when the actor may see them; that is recorded.
@@ -42,16 +42,16 @@ pub fn get(conn: &mut Conn, actor: &Actor, id: CustomerId) -> Result<Customer> {
 /// [`kehu_kernel::Error::NotFound`] when it is absent or out of sight.
 pub fn disclose(tx: &mut Tx<'_>, actor: &Actor, id: CustomerId) -> Result<Customer> {
     let row = scope::require(tx, actor, Action::CustomerRead, id)?;
-    disclose_row(tx, actor, row)
+    disclose_row(tx, actor, &row)
 }
 
 /// As [`disclose`], for a row that is at hand.
-pub(crate) fn disclose_row(tx: &mut Tx<'_>, actor: &Actor, row: CustomerRow) -> Result<Customer> {
+pub(crate) fn disclose_row(tx: &mut Tx<'_>, actor: &Actor, row: &CustomerRow) -> Result<Customer> {
     let sensitive = shows_sensitive(actor);
     if sensitive {
         record_disclosure(tx, actor, row.id)?;
     }
-    one(tx, actor, row, sensitive)
+    one(tx, actor, &Reach::All, row.id, sensitive)
 }
 
 /// Records that an actor is shown the sensitive fields of a customer.
@@ -72,9 +72,8 @@ pub fn record_disclosure(tx: &mut Tx<'_>, actor: &Actor, id: CustomerId) -> Resu
     audit::record(tx, actor, access)
 }
 
-fn one(conn: &mut Conn, actor: &Actor, row: CustomerRow, sensitive: bool) -> Result<Customer> {
-    let id = row.id;
-    let customer = whole(conn, row, Mask { sensitive, itself: actor.kind == ActorKind::Customer })?;
+fn one(conn: &mut Conn, actor: &Actor, reach: &Reach, id: CustomerId, sensitive: bool) -> Result<Customer> {
+    let customer = whole(conn, reach, id, Mask { sensitive, itself: actor.kind == ActorKind::Customer })?;
     let attributes = custom::of(conn, actor, &[id], sensitive)?.remove(&id).unwrap_or_default();
     Ok(Customer { attributes, ..customer })
 }
@@ -88,8 +87,8 @@ pub(crate) struct Mask {
     pub itself: bool,
 }
 
-/// One customer with all that its row refers to, by one statement that is the same for all customers.
-pub(crate) fn whole(conn: &mut Conn, row: CustomerRow, mask: Mask) -> Result<Customer> {
+/// One customer within reach with all that its row refers to: by one statement, which for most callers is always the same.
+pub(crate) fn whole(conn: &mut Conn, reach: &Reach, id: CustomerId, mask: Mask) -> Result<Customer> {
     // The kind decides which profile a customer has, whatever else the tables hold.
     let person = customers::kind.eq(CustomerKind::Personal).and(personal_profiles::customer_id.eq(customers::id));
     let other = customers::kind.ne(CustomerKind::Personal).and(organisation_profiles::customer_id.eq(customers::id));
@@ -98,20 +97,34 @@ pub(crate) fn whole(conn: &mut Conn, row: CustomerRow, mask: Mask) -> Result<Cus
         .left_join(organisation_profiles::table.on(other))
         .left_join(staff::table.on(customers::owner_id.eq(staff::id.nullable())))
         .left_join(branches::table.on(customers::home_branch_id.eq(branches::id.nullable())))
-        .filter(customers::id.eq(row.id))
+        .filter(customers::id.eq(id))
+        .filter(scope::is_living())
         .select((
+            CustomerRow::as_select(),
             Option::<PersonalProfile>::as_select(),
             Option::<OrganisationProfile>::as_select(),
             staff::name.nullable(),
             branches::name.nullable(),
         ));
-    let (personal, organisation, owner, home): Parts = query.first(&mut conn.db)?;
+    let (row, personal, organisation, owner, home): Parts = match reach {
+        Reach::All => query.first(&mut conn.db)?,
+        Reach::Subtree(path) => {
+            let (from, to) = Reach::path_range(path);
+            let path = branches::path.nullable();
+            query.filter(path.ge(from)).filter(path.lt(to)).first(&mut conn.db)?
+        }
+        Reach::Branch(path) => query.filter(branches::path.nullable().eq(path)).first(&mut conn.db)?,
+        Reach::Staff(_) | Reach::Customer(_) => {
+            scope::within(conn, reach, id)?;
+            query.first(&mut conn.db)?
+        }
+    };
     let owner = row.owner_id.zip(owner).map(|(id, name)| Reference::new(id, name));
     let home_branch = row.home_branch_id.zip(home).map(|(id, name)| Reference::new(id, name));
     Ok(assemble(row, personal, organisation, owner, home_branch, conn.now.date(), mask))
 }
 
-type Parts = (Option<PersonalProfile>, Option<OrganisationProfile>, Option<String>, Option<String>);
+type Parts = (CustomerRow, Option<PersonalProfile>, Option<OrganisationProfile>, Option<String>, Option<String>);
 
 /// Customers as the actor is shown them, in the same order.
 pub(crate) fn many(conn: &mut Conn, actor: &Actor, rows: Vec<CustomerRow>, sensitive: bool) -> Result<Vec<Customer>> {

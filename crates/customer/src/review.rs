@@ -214,7 +214,7 @@ pub fn review(tx: &mut Tx<'_>, actor: &Actor, id: CustomerId, version: i64, revi
         .set((customers::review_due_on.eq(due), customers::updated_at.eq(tx.now), customers::version.eq(row.version)))
         .execute(&mut tx.db)?;
     tx.emit(actor, NewEvent::new("customer.reviewed", id, json!({ "review_due_on": due })).of_customer(id));
-    present::disclose_row(tx, actor, row)
+    present::disclose_row(tx, actor, &row)
 }
 
 /// Which profiles are wanted, with what the filter leaves open filled in.

@@ -68,7 +68,7 @@ fn belongs<C>(column: C, reach: &Reach, condition: Visible) -> Belongs<C> {
 
 /// Neither absorbed by a merge nor erased.
 #[auto_type]
-fn is_living() -> _ {
+pub(crate) fn is_living() -> _ {
     customers::merged_into.is_null().and(customers::erased_at.is_null())
 }
 
@@ -208,7 +208,7 @@ pub fn lineages(conn: &mut Conn, ids: &[CustomerId]) -> Result<Vec<CustomerId>> 
     while !last.is_empty() {
         let mut absorbed: Vec<CustomerId> = Vec::new();
         for chunk in last.chunks(CHUNK) {
-            let of = customers::table.filter(customers::merged_into.eq_any(chunk.to_vec()));
+            let of = customers::table.filter(among(customers::merged_into.assume_not_null(), chunk.to_vec()));
             absorbed.extend(of.select(customers::id).load::<CustomerId>(&mut conn.db)?);
         }
         all.extend(&absorbed);
@@ -229,7 +229,7 @@ pub fn living(conn: &mut Conn, ids: impl Iterator<Item = CustomerId>) -> Result<
         let mut found: BTreeSet<CustomerId> = BTreeSet::new();
         for chunk in open.chunks(CHUNK) {
             let absorbed =
-                customers::table.filter(customers::id.eq_any(chunk.to_vec())).filter(customers::merged_into.is_not_null());
+                customers::table.filter(among(customers::id, chunk.to_vec())).filter(customers::merged_into.is_not_null());
             let columns = (customers::id, customers::merged_into.assume_not_null());
             for (id, into) in absorbed.select(columns).load::<(CustomerId, CustomerId)>(&mut conn.db)? {
                 next.insert(id, into);

@@ -112,7 +112,7 @@ pub fn transition(tx: &mut Tx<'_>, actor: &Actor, id: CustomerId, version: i64, 
         .execute(&mut tx.db)?;
     let data = json!({ "status": row.status, "life_cycle_stage": row.life_cycle_stage });
     tx.emit(actor, NewEvent::new("customer.transitioned", id, data).of_customer(id));
-    present::disclose_row(tx, actor, row)
+    present::disclose_row(tx, actor, &row)
 }
 
 /// Refuses a move that the table does not list.

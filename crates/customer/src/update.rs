@@ -134,7 +134,7 @@ pub fn update(tx: &mut Tx<'_>, actor: &Actor, id: CustomerId, version: i64, patc
         create::check_owners(tx, actor, owners, &before.main_shareholders.0)?;
     }
     let row = whole.change(tx, actor, patch, &testimony, &unseen)?;
-    present::disclose_row(tx, actor, row)
+    present::disclose_row(tx, actor, &row)
 }
 
 /// Takes over what a source says of a customer that is known, as far as its word counts.

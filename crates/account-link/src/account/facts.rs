@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 
-use diesel::{ExpressionMethods, Insertable, QueryDsl, Queryable, RunQueryDsl, Selectable, SelectableHelper};
+use diesel::{Insertable, QueryDsl, Queryable, RunQueryDsl, Selectable, SelectableHelper};
 use kehu_kernel::{
     BasisPoints, Conn, Currency, Date, Money, Result, Tx, bulk_copy, bulk_insert,
     schema::{cards, deposits, holdings, loans},
+    store::among,
     text_enum,
 };
 use serde::Serialize;
@@ -177,13 +178,13 @@ pub(crate) struct Facts {
 /// Reads the facts of these accounts.
 pub(crate) fn load(conn: &mut Conn, ids: &[AccountId]) -> Result<Facts> {
     let deposits: Vec<DepositRow> =
-        deposits::table.filter(deposits::account_id.eq_any(ids)).select(DepositRow::as_select()).load(&mut conn.db)?;
+        deposits::table.filter(among(deposits::account_id, ids.to_vec())).select(DepositRow::as_select()).load(&mut conn.db)?;
     let loans: Vec<LoanRow> =
-        loans::table.filter(loans::account_id.eq_any(ids)).select(LoanRow::as_select()).load(&mut conn.db)?;
+        loans::table.filter(among(loans::account_id, ids.to_vec())).select(LoanRow::as_select()).load(&mut conn.db)?;
     let cards: Vec<CardRow> =
-        cards::table.filter(cards::account_id.eq_any(ids)).select(CardRow::as_select()).load(&mut conn.db)?;
+        cards::table.filter(among(cards::account_id, ids.to_vec())).select(CardRow::as_select()).load(&mut conn.db)?;
     let holdings: Vec<HoldingRow> =
-        holdings::table.filter(holdings::account_id.eq_any(ids)).select(HoldingRow::as_select()).load(&mut conn.db)?;
+        holdings::table.filter(among(holdings::account_id, ids.to_vec())).select(HoldingRow::as_select()).load(&mut conn.db)?;
     Ok(Facts {
         deposits: deposits.into_iter().map(|row| (row.account_id, row)).collect(),
         loans: loans.into_iter().map(|row| (row.account_id, row)).collect(),

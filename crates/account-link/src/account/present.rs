@@ -10,6 +10,7 @@ use kehu_kernel::{
     Actor, AnyId, Conn, Date, Error, Id, Money, Reference, Result,
     access::FieldClass,
     schema::{accounts, branches, cards, deposits, holdings, loans, products},
+    store::among,
 };
 
 use super::{Account, AccountId, AccountRow, facts};
@@ -129,11 +130,13 @@ fn names(conn: &mut Conn, rows: &[AccountRow]) -> Result<Names> {
     let of_products: BTreeSet<ProductId> = rows.iter().map(|row| row.product_id).collect();
     let of_branches: BTreeSet<AnyId> = rows.iter().filter_map(|row| row.branch_id).map(Id::cast).collect();
     let products: Vec<(ProductId, String, String, ProductCategory)> = products::table
-        .filter(products::id.eq_any(of_products))
+        .filter(among(products::id, of_products.into_iter().collect()))
         .select((products::id, products::code, products::name, products::category))
         .load(&mut conn.db)?;
-    let branches: Vec<(AnyId, String)> =
-        branches::table.filter(branches::id.eq_any(of_branches)).select((branches::id, branches::name)).load(&mut conn.db)?;
+    let branches: Vec<(AnyId, String)> = branches::table
+        .filter(among(branches::id, of_branches.into_iter().collect()))
+        .select((branches::id, branches::name))
+        .load(&mut conn.db)?;
     let parents = labels(conn, rows.iter().filter_map(|row| row.parent_account_id))?;
     Ok(Names {
         products: products.into_iter().map(|(id, code, name, category)| (id, (code, name, category))).collect(),
@@ -148,7 +151,9 @@ pub(crate) fn labels(conn: &mut Conn, ids: impl Iterator<Item = AccountId>) -> R
     if ids.is_empty() {
         return Ok(HashMap::new());
     }
-    let rows: Vec<(AccountId, String)> =
-        accounts::table.filter(accounts::id.eq_any(ids)).select((accounts::id, accounts::number_masked)).load(&mut conn.db)?;
+    let rows: Vec<(AccountId, String)> = accounts::table
+        .filter(among(accounts::id, ids.into_iter().collect()))
+        .select((accounts::id, accounts::number_masked))
+        .load(&mut conn.db)?;
     Ok(rows.into_iter().collect())
 }

@@ -7,6 +7,7 @@ use kehu_customer::CustomerId;
 use kehu_kernel::{
     Action, Actor, BasisPoints, Conn, Date, Error, Page, PageParams, Reference, Result,
     schema::{account_links, customers},
+    store::among,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -195,14 +196,14 @@ pub fn holders(conn: &mut Conn, actor: &Actor, id: AccountId, as_of: &AsOf, para
 pub(crate) fn around(conn: &mut Conn, id: CustomerId, ids: &[CustomerId], day: Date) -> Result<(Vec<LinkRow>, Vec<LinkRow>)> {
     let own_links = crate::own_links::own_links;
     let own = own_links
-        .filter(own_links.field(account_links::customer_id).eq_any(ids.to_vec()))
+        .filter(among(own_links.field(account_links::customer_id), ids.to_vec()))
         .select(own_links.field(account_links::account_id));
     let owning = account_links::role.eq(LinkRole::Owner).or(account_links::role.eq(LinkRole::JointOwner));
     let lasts = account_links::valid_to.is_null().or(account_links::valid_to.assume_not_null().gt(day));
     let owned = owning.and(account_links::valid_from.le(day)).and(lasts);
     let rows: Vec<LinkRow> = account_links::table
         .filter(account_links::account_id.eq_any(own))
-        .filter(account_links::customer_id.eq_any(ids.to_vec()).or(owned))
+        .filter(among(account_links::customer_id, ids.to_vec()).or(owned))
         .order((account_links::account_id, account_links::id))
         .select(LinkRow::as_select())
         .load(&mut conn.db)?;
@@ -242,7 +243,7 @@ fn customer_names(conn: &mut Conn, actor: &Actor, ids: impl Iterator<Item = Cust
     let Some(reach) = actor.reach(Action::CustomerRead) else { return Ok(HashMap::new()) };
     let ids: BTreeSet<CustomerId> = ids.collect();
     let rows: Vec<(CustomerId, String)> = customers::table
-        .filter(customers::id.eq_any(ids))
+        .filter(among(customers::id, ids.into_iter().collect()))
         .filter(kehu_customer::visible_to(&reach))
         .select((customers::id, customers::display_name))
         .load(&mut conn.db)?;

@@ -7,7 +7,7 @@ use kehu_kernel::{
     Action, Actor, Conn, Date, Page, PageParams, Result,
     page::counted,
     schema::{contact_persons, employments},
-    store::MultiBackend,
+    store::{MultiBackend, among},
 };
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -148,7 +148,7 @@ fn matching<'a>(customer: CustomerId, filter: &CustomerContactPersonFilter) -> e
 /// Employments with their persons, in the same order. Who sees the employer sees who works there.
 fn with_persons(conn: &mut Conn, actor: &Actor, employer: &CustomerRow, rows: Vec<Row>) -> Result<Vec<CustomerContactPerson>> {
     let ids: Vec<ContactPersonId> = rows.iter().map(|row| row.contact_person_id).collect();
-    let known = contact_persons::table.filter(contact_persons::id.eq_any(ids)).select(ContactPerson::as_select());
+    let known = contact_persons::table.filter(among(contact_persons::id, ids)).select(ContactPerson::as_select());
     let known: Vec<ContactPerson> = known.load(&mut conn.db)?;
     let known: HashMap<ContactPersonId, ContactPerson> =
         known.into_iter().map(|person| (person.id, person.shown_to(actor, false))).collect();

@@ -8,7 +8,7 @@ use kehu_kernel::{
     access::Reach,
     page::counted,
     schema::{customers, relations},
-    store::MultiBackend,
+    store::{MultiBackend, among},
 };
 
 use super::{Relation, RelationFilter, RelationId, RelationRow, RelationType};
@@ -125,7 +125,7 @@ pub(crate) fn held_by(
     most: usize,
 ) -> Result<Vec<RelationRow>> {
     Ok(holding_on(day)
-        .filter(relations::customer_id.eq_any(holders.to_vec()))
+        .filter(among(relations::customer_id, holders.to_vec()))
         .filter(relations::relation_type.eq(kind))
         .filter(other_is_seen(conn, reach, holders))
         .order(relations::id)
@@ -138,7 +138,7 @@ pub(crate) fn held_by(
 pub(crate) fn visible_names(conn: &mut Conn, actor: &Actor, ids: Vec<CustomerId>) -> Result<HashMap<CustomerId, String>> {
     let reach = actor.allow(Action::CustomerRead)?;
     let named: Vec<(CustomerId, String)> = customers::table
-        .filter(customers::id.eq_any(ids))
+        .filter(among(customers::id, ids))
         .filter(scope::visible_to(&reach))
         .select((customers::id, customers::display_name))
         .load(&mut conn.db)?;

@@ -10,7 +10,7 @@ use kehu_kernel::{
     audit::{self, Access},
     page::counted,
     schema::{customer_tags, tag_domains, tags},
-    store::MultiBackend,
+    store::{MultiBackend, among, listed},
 };
 use serde::Deserialize;
 use serde_json::Value;
@@ -150,7 +150,8 @@ fn matching<'a>(
     filter: &CustomerTagFilter,
     classes: &[DataClass],
 ) -> customer_tags::BoxedQuery<'a, MultiBackend> {
-    let shown = tags::table.filter(tags::field_class.eq_any(classes.to_vec())).select(tags::id);
+    let shown =
+        tags::table.filter(listed(tags::field_class, classes.iter().map(|class| class.as_str()).collect())).select(tags::id);
     let of = customer_tags::table.filter(customer_tags::customer_id.eq(customer));
     let mut query = of.filter(customer_tags::tag_id.eq_any(shown)).into_boxed();
     if let Some(code) = filter.tag.clone() {
@@ -178,7 +179,7 @@ fn named(conn: &mut Conn, rows: Vec<Row>) -> Result<Vec<CustomerTag>> {
     ids.dedup();
     let known: Vec<(Tag, String)> = tags::table
         .inner_join(tag_domains::table.on(tag_domains::id.eq(tags::tag_domain_id)))
-        .filter(tags::id.eq_any(ids))
+        .filter(among(tags::id, ids))
         .select((Tag::as_select(), tag_domains::code))
         .load(&mut conn.db)?;
     let known: HashMap<TagId, (Tag, String)> = known.into_iter().map(|(tag, domain)| (tag.id, (tag, domain))).collect();

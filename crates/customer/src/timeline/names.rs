@@ -2,8 +2,11 @@
 
 use std::{collections::HashMap, str::FromStr};
 
-use diesel::{QueryableByName, RunQueryDsl, sql_query, sql_types::Text};
-use kehu_kernel::{Actor, AnyId, Conn, Result, store::sql};
+use diesel::{RunQueryDsl, sql_types::Text};
+use kehu_kernel::{
+    Actor, AnyId, Conn, Result,
+    store::{given, sql},
+};
 
 use super::Happening;
 use crate::relation;
@@ -19,14 +22,6 @@ const REFERENCES: &[(&str, &str, &str)] = &[
 
 /// The fact that names another customer.
 const CUSTOMER: &str = "related_customer_id";
-
-#[derive(QueryableByName)]
-struct Named {
-    #[diesel(sql_type = sql::Uuid)]
-    id: AnyId,
-    #[diesel(sql_type = Text)]
-    name: String,
-}
 
 /// Names by id.
 pub(super) struct Names(HashMap<AnyId, String>);
@@ -60,7 +55,7 @@ pub(super) fn of(conn: &mut Conn, actor: &Actor, itself: bool, rows: &[Happening
 }
 
 fn referred(conn: &mut Conn, itself: bool, ids: &HashMap<&str, Vec<AnyId>>) -> Result<HashMap<AnyId, String>> {
-    let (mut arms, mut binds) = (Vec::new(), Vec::new());
+    let (mut arms, mut given_ids) = (Vec::new(), Vec::new());
     for (fact, table, column) in REFERENCES {
         let mut wanted = ids.get(fact).cloned().unwrap_or_default();
         wanted.sort_unstable();
@@ -69,17 +64,12 @@ fn referred(conn: &mut Conn, itself: bool, ids: &HashMap<&str, Vec<AnyId>>) -> R
         if wanted.is_empty() || (*table == "staff" && itself) {
             continue;
         }
-        let places: Vec<String> = (1..=wanted.len()).map(|place| format!("${}", binds.len() + place)).collect();
-        arms.push(format!("SELECT id, {column} AS name FROM {table} WHERE id IN ({})", places.join(", ")));
-        binds.extend(wanted);
+        arms.push(format!("SELECT id, {column} AS name FROM {table} WHERE id IN ({})", vec!["{}"; wanted.len()].join(", ")));
+        given_ids.extend(wanted);
     }
     if arms.is_empty() {
         return Ok(HashMap::new());
     }
-    let mut query = sql_query(arms.join(" UNION ALL ")).into_boxed();
-    for id in binds {
-        query = query.bind::<sql::Uuid, _>(id);
-    }
-    let named: Vec<Named> = query.load(&mut conn.db)?;
-    Ok(named.into_iter().map(|row| (row.id, row.name)).collect())
+    let named = given::<(sql::Uuid, Text)>(arms.join(" UNION ALL "), given_ids);
+    Ok(named.load::<(AnyId, String)>(&mut conn.db)?.into_iter().collect())
 }

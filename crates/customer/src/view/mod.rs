@@ -6,7 +6,8 @@ pub mod section;
 
 use diesel::{
     BoolExpressionMethods, ExpressionMethods, NullableExpressionMethods, OptionalExtension, QueryDsl, RunQueryDsl,
-    SelectableHelper, dsl::min,
+    SelectableHelper,
+    dsl::{exists, min},
 };
 use kehu_kernel::{
     Action, Actor, Conn, Date, Error, Instant, Result,
@@ -159,7 +160,7 @@ pub fn of(conn: &mut Conn, actor: &Actor, row: CustomerRow, sections: &Sections,
         section(sections, Section::ContactPersons, || contact_person::list::shown_in_view(conn, actor, &row, SHOWN))?;
     let mask = Mask { sensitive, itself };
     let attributes = custom::shown_in_view(conn, actor, id, mask)?;
-    let customer = Customer { attributes, ..present::whole(conn, row, mask)? };
+    let customer = Customer { attributes, ..present::whole(conn, &Reach::All, id, mask)? };
     let alerts = alert::of(&customer, identities.as_deref(), &circumstances, conn.now.date());
     let profile = CustomerProfileView {
         customer,
@@ -249,23 +250,39 @@ fn duplicates(conn: &mut Conn, reach: &Reach, id: CustomerId) -> Result<(i64, Op
         let due = match_candidates::postponed_until.is_null().or(match_candidates::postponed_until.assume_not_null().le(today));
         match_candidates::table.filter(match_candidates::state.eq(MatchState::Open)).filter(due)
     };
-    let left = || {
-        let of = match_candidates::table.filter(match_candidates::left_id.eq(id)).select(match_candidates::right_id);
-        let others = || -> scope::Visible { Box::new(customers::id.eq_any(of)) };
-        let seen = scope::of_visible_beyond(conn, match_candidates::right_id, reach, others);
-        open().filter(match_candidates::left_id.eq(id)).filter(seen)
+    macro_rules! tallied {
+        ($left:expr, $right:expr) => {
+            diesel::select((
+                ($left.count().single_value(), $left.select(min(match_candidates::created_at)).single_value()),
+                ($right.count().single_value(), $right.select(min(match_candidates::created_at)).single_value()),
+            ))
+            .get_result(&mut conn.db)?
+        };
+    }
+    let (left, right): (Tally, Tally) = if *reach == Reach::All && !conn.distributed {
+        // As below, as a statement that is always the same.
+        let living = || customers::table.filter(scope::is_living());
+        let left = || open().filter(match_candidates::left_id.eq(id));
+        let right = || open().filter(match_candidates::right_id.eq(id));
+        tallied!(
+            left().filter(exists(living().filter(customers::id.eq(match_candidates::right_id)))),
+            right().filter(exists(living().filter(customers::id.eq(match_candidates::left_id))))
+        )
+    } else {
+        let left = || {
+            let of = match_candidates::table.filter(match_candidates::left_id.eq(id)).select(match_candidates::right_id);
+            let others = || -> scope::Visible { Box::new(customers::id.eq_any(of)) };
+            let seen = scope::of_visible_beyond(conn, match_candidates::right_id, reach, others);
+            open().filter(match_candidates::left_id.eq(id)).filter(seen)
+        };
+        let right = || {
+            let of = match_candidates::table.filter(match_candidates::right_id.eq(id)).select(match_candidates::left_id);
+            let others = || -> scope::Visible { Box::new(customers::id.eq_any(of)) };
+            let seen = scope::of_visible_beyond(conn, match_candidates::left_id, reach, others);
+            open().filter(match_candidates::right_id.eq(id)).filter(seen)
+        };
+        tallied!(left(), right())
     };
-    let right = || {
-        let of = match_candidates::table.filter(match_candidates::right_id.eq(id)).select(match_candidates::left_id);
-        let others = || -> scope::Visible { Box::new(customers::id.eq_any(of)) };
-        let seen = scope::of_visible_beyond(conn, match_candidates::left_id, reach, others);
-        open().filter(match_candidates::right_id.eq(id)).filter(seen)
-    };
-    let (left, right): (Tally, Tally) = diesel::select((
-        (left().count().single_value(), left().select(min(match_candidates::created_at)).single_value()),
-        (right().count().single_value(), right().select(min(match_candidates::created_at)).single_value()),
-    ))
-    .get_result(&mut conn.db)?;
     let first = left.1.into_iter().chain(right.1).min().map(Instant::date);
     Ok((left.0.unwrap_or(0).saturating_add(right.0.unwrap_or(0)), first))
 }

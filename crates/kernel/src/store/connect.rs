@@ -5,6 +5,7 @@ use std::{path::PathBuf, sync::Arc};
 use diesel::{Connection, PgConnection, RunQueryDsl, SqliteConnection, connection::SimpleConnection, select, sql_types::Integer};
 
 use super::{
+    command::Command,
     db::{Db, Kind},
     distributed,
     waited::{Session, Watch},
@@ -69,6 +70,11 @@ impl Conn {
     /// Runs one or more statements of SQL without parameters.
     pub(crate) fn batch(&mut self, sql: &str) -> diesel::QueryResult<()> {
         self.db.batch_execute(sql)
+    }
+
+    /// Runs a command that is given often: SQLite reads its text once.
+    pub(super) fn command(&mut self, text: &'static str) -> diesel::QueryResult<()> {
+        Command(text).execute(&mut self.db).map(drop)
     }
 
     /// Asks the database for a sign of life.

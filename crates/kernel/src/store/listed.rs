@@ -2,12 +2,14 @@
 
 use diesel::{
     AppearsOnTable, Expression, QueryResult, SelectableExpression,
+    backend::Backend,
     expression::{ValidGrouping, is_aggregate},
     query_builder::{AstPass, QueryFragment, QueryId},
-    sql_types::Bool,
+    serialize::ToSql,
+    sql_types::{Bool, HasSqlType},
 };
 
-use super::{MultiBackend, sql};
+use super::sql;
 use crate::Id;
 
 /// See [`listed`].
@@ -42,8 +44,8 @@ impl<C> QueryId for Listed<C> {
     const HAS_STATIC_QUERY_ID: bool = false;
 }
 
-impl<C: QueryFragment<MultiBackend>> QueryFragment<MultiBackend> for Listed<C> {
-    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, MultiBackend>) -> QueryResult<()> {
+impl<C: QueryFragment<DB>, DB: Backend> QueryFragment<DB> for Listed<C> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, DB>) -> QueryResult<()> {
         self.column.walk_ast(out.reborrow())?;
         let words: Vec<String> = self.words.iter().map(|word| format!("'{}'", word.replace('\'', "''"))).collect();
         // An empty list holds nothing; SQL has no word for it.
@@ -61,7 +63,7 @@ pub struct Among<C, T: 'static> {
 }
 
 /// Of lists that are longer than this no statement is kept: there would be one for each length.
-const SHORT: usize = 16;
+pub(super) const SHORT: usize = 16;
 
 /// Whether a column holds one of these ids. Unlike `eq_any` it is prepared, once for each number of ids, as long as they are
 /// few: for lists that are mostly short, such as the people of a team, or the one customer that a request is about.
@@ -87,8 +89,13 @@ impl<C, T> QueryId for Among<C, T> {
     const HAS_STATIC_QUERY_ID: bool = false;
 }
 
-impl<C: QueryFragment<MultiBackend>, T> QueryFragment<MultiBackend> for Among<C, T> {
-    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, MultiBackend>) -> QueryResult<()> {
+impl<C, T, DB> QueryFragment<DB> for Among<C, T>
+where
+    C: QueryFragment<DB>,
+    DB: Backend + HasSqlType<sql::Uuid>,
+    Id<T>: ToSql<sql::Uuid, DB>,
+{
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, DB>) -> QueryResult<()> {
         if self.ids.len() > SHORT {
             out.unsafe_to_cache_prepared();
         }

@@ -3,10 +3,12 @@
 
 mod also;
 mod bulk;
+mod command;
 mod connect;
 mod db;
 pub mod distributed;
 pub mod document;
+mod given;
 mod heads;
 mod hold;
 mod lane;
@@ -32,6 +34,7 @@ pub use also::{Also, with_each_write};
 pub use bulk::{COPIED, parameters};
 pub use connect::{Backend, Conn};
 pub use db::{Db, Kind, MultiBackend, MultiRawValue};
+pub use given::{Given, given};
 pub use heads::{Heads, UpTo, heads, up_to};
 pub use listed::{Among, Listed, among, listed};
 pub use replica::{Asker, Position, asked_by};

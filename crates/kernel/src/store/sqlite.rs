@@ -129,16 +129,19 @@ fn commit(conn: &mut Conn) -> Result<()> {
 
 fn in_savepoint<T>(conn: &mut Conn, work: &mut impl FnMut(&mut Tx<'_>) -> Result<T>) -> Result<T> {
     conn.refresh();
-    conn.batch("SAVEPOINT request")?;
+    conn.command("SAVEPOINT request")?;
     let result = tx::run(conn, work);
-    conn.batch(if result.is_ok() { "RELEASE request" } else { "ROLLBACK TO request; RELEASE request" })?;
+    if result.is_err() {
+        conn.command("ROLLBACK TO request")?;
+    }
+    conn.command("RELEASE request")?;
     result
 }
 
 /// Runs a read so that all its queries see the same state.
 pub(super) fn snapshot<T>(conn: &mut Conn, work: &mut impl FnMut(&mut Conn) -> Result<T>) -> Result<T> {
-    conn.batch("BEGIN")?;
+    conn.command("BEGIN")?;
     let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| work(conn)));
-    conn.broken |= conn.batch("ROLLBACK").is_err();
+    conn.broken |= conn.command("ROLLBACK").is_err();
     result.unwrap_or_else(|_| Err(Error::internal("a read panicked")))
 }

@@ -11,12 +11,12 @@ use std::{
     time::Duration,
 };
 
-use diesel::{BoolExpressionMethods, ExpressionMethods, QueryDsl, RunQueryDsl, sql_query};
+use diesel::{BoolExpressionMethods, ExpressionMethods, QueryDsl, RunQueryDsl};
 use kehu_kernel::{
     Actor, Conn, Error, Result, Store, Tx,
     job::{self, Handler, Lease},
     schema::{match_candidates, match_changes},
-    store::{MultiBackend, sql},
+    store::given,
 };
 use serde_json::Value;
 
@@ -48,17 +48,12 @@ pub(crate) fn mark(tx: &mut Tx<'_>, ids: &[CustomerId]) -> Result<()> {
     // In the order of their ids, so that nobody waits in a circle.
     let ids: Vec<CustomerId> = ids.iter().copied().collect::<BTreeSet<_>>().into_iter().collect();
     for some in ids.chunks(MARKED) {
-        let places: Vec<String> = (1..=some.len()).map(|number| format!("${number}")).collect();
         let text = format!(
             "INSERT INTO match_changes (customer_id, changes, matched) SELECT c.id, 1, 0 FROM customers c WHERE c.id IN ({})
              ORDER BY c.id ON CONFLICT (customer_id) DO UPDATE SET changes = match_changes.changes + 1",
-            places.join(", ")
+            vec!["{}"; some.len()].join(", ")
         );
-        let mut statement = sql_query(text).into_boxed::<MultiBackend>();
-        for id in some {
-            statement = statement.bind::<sql::Uuid, _>(*id);
-        }
-        statement.execute(&mut tx.db)?;
+        given::<()>(text, some.iter().map(|id| id.cast()).collect()).execute(&mut tx.db)?;
     }
     Ok(())
 }
