@@ -11,6 +11,8 @@ mod support;
 mod banks;
 mod caller;
 mod constant;
+mod imports;
+mod overload;
 mod reads;
 mod report;
 mod search;
@@ -104,8 +106,16 @@ impl Run {
 /// A goal: how its lines are made.
 type Goal = fn(&mut Run, &Bank);
 
-const GOALS: &[(&str, Goal)] =
-    &[("S1", reads::customer), ("S2", reads::view), ("S4", writes::contact_point), ("S7", search::bench), ("S13", start::bench)];
+const GOALS: &[(&str, Goal)] = &[
+    ("S1", reads::customer),
+    ("S2", reads::view),
+    ("S4", writes::contact_point),
+    ("S5", imports::customers),
+    ("S6", imports::transactions),
+    ("S7", search::bench),
+    ("overload", overload::bench),
+    ("S13", start::bench),
+];
 
 fn main() {
     let options = Options::parse();

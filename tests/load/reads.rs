@@ -103,7 +103,8 @@ pub fn mebibytes(kibibytes: u64) -> f64 {
     f64::from(u32::try_from(kibibytes).unwrap()) / 1024.0
 }
 
-fn get(paths: &[String]) -> Requests<'_> {
+/// GET of these paths.
+pub fn get(paths: &[String]) -> Requests<'_> {
     Requests { paths, method: "GET", body: "nil" }
 }
 

@@ -100,21 +100,37 @@ end
 "#;
 
 /// Calls at a rate of its own, whether answers come or not; what a request waited for its turn counts as its time.
+/// Milliseconds that half and 99 of 100 answers took at most.
 pub fn oha(address: SocketAddr, connections: usize, time: Duration, rate: f64, paths: &[String]) -> (f64, f64) {
+    let report = open_loop(address, connections, time, rate, paths, &["--latency-correction"]);
+    let codes = report["statusCodeDistribution"].as_object().unwrap();
+    assert!(codes.keys().all(|code| code == "200"), "{codes:?}");
+    let at = |name: &str| report["latencyPercentiles"][name].as_f64().unwrap() * 1e3;
+    (at("p50"), at("p99"))
+}
+
+/// As [`oha`] at a rate that is too much: milliseconds that 99 of 100 accepted requests took at most, and the part of all that
+/// was accepted. The others have to be refused by 503.
+pub fn crowd(address: SocketAddr, connections: usize, time: Duration, rate: f64, paths: &[String]) -> (f64, f64) {
+    let report = open_loop(address, connections, time, rate, paths, &["--stats-success-breakdown"]);
+    let codes = report["statusCodeDistribution"].as_object().unwrap();
+    assert!(codes.keys().all(|code| code == "200" || code == "503"), "{codes:?}");
+    let count = |code: &str| codes.get(code).and_then(Value::as_f64).unwrap_or(0.0);
+    let p99 = report["latencyPercentilesSuccessful"]["p99"].as_f64().unwrap() * 1e3;
+    (p99, count("200") / (count("200") + count("503")))
+}
+
+fn open_loop(address: SocketAddr, connections: usize, time: Duration, rate: f64, paths: &[String], more: &[&str]) -> Value {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("urls");
     let urls: Vec<String> = paths.iter().map(|path| format!("http://{address}{path}")).collect();
     std::fs::write(&file, urls.join("\n")).unwrap();
     let mut command = Command::new(folder_of_tools().join("oha"));
-    command.args(["--no-tui", "--output-format", "json", "--latency-correction", "--urls-from-file"]);
+    command.args(["--no-tui", "--output-format", "json", "--urls-from-file"]).args(more);
     command.args(["-q", &format!("{rate:.0}"), "-c", &connections.to_string(), "-z", &format!("{}s", time.as_secs())]);
     command.args(["-H", &format!("Authorization: Bearer {}", super::caller::token())]).arg(&file);
     let output = finished(&mut command);
-    let report: Value = serde_json::from_str(&output).unwrap_or_else(|_| panic!("{output}"));
-    let codes = report["statusCodeDistribution"].as_object().unwrap();
-    assert!(codes.keys().all(|code| code == "200"), "{codes:?}");
-    let at = |name: &str| report["latencyPercentiles"][name].as_f64().unwrap() * 1e3;
-    (at("p50"), at("p99"))
+    serde_json::from_str(&output).unwrap_or_else(|_| panic!("{output}"))
 }
 
 /// Runs the scripts in turn by chance, prepared, so many clients at once; runs of a script a second.
@@ -185,6 +201,13 @@ pub fn memory(process: u32) -> (u64, u64) {
         line.trim_start_matches(':').trim().trim_end_matches(" kB").parse().unwrap()
     };
     (of("VmRSS"), of("VmHWM"))
+}
+
+/// Kibibytes that a process held at most so far; nothing once it has ended.
+pub fn most_memory(process: u32) -> Option<u64> {
+    let text = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim().trim_end_matches(" kB").parse().ok()
 }
 
 /// Waits until `ready`, at most this long; the time it took.
