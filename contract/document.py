@@ -38,8 +38,11 @@ def filled(template):
     key = above + "/{" + last + "}"
     if key not in known:
         known[key] = []
-        for ids in filled(above):
-            page, _ = get(above.format(**ids) + "?limit=40") if "get" in document["paths"].get(above, {}) else (None, None)
+        # Some records are listed only below the record that they belong to.
+        lists = [path for path in document["paths"] if path.endswith(above[above.rindex("/"):]) and "get" in document["paths"][path]]
+        above = above if above in lists else next(iter(lists), None)
+        for ids in filled(above) if above else []:
+            page, _ = get(above.format(**ids) + "?limit=40")
             items = page.get("items", []) if isinstance(page, dict) else []
             known[key] += [ids | {last: item["id"]} for item in items if isinstance(item, dict) and "id" in item][:5 if ids else MOST]
             if len(known[key]) >= MOST:

@@ -1,6 +1,6 @@
-"""fill.py URL TOKEN: a few records of each kind that a demonstration bank has none of, made through the API.
+"""fill.py URL TOKEN OFFICER: a few records of each kind that a demonstration bank has none of, made through the API.
 
-A fuzzer that finds no record of a kind sees nothing but 404 of its operations.
+A fuzzer that finds no record of a kind sees nothing but 404 of its operations. OFFICER is a token of a privacy officer.
 """
 
 import json
@@ -9,14 +9,14 @@ import time
 import urllib.error
 import urllib.request
 
-URL, TOKEN = sys.argv[1:3]
+URL, TOKEN, OFFICER = sys.argv[1:4]
 EACH = 6
 
 
-def call(method, path, body=None, kind="application/json", **headers):
+def call(method, path, body=None, kind="application/json", token=TOKEN, **headers):
     data = body if isinstance(body, bytes) else None if body is None else json.dumps(body).encode()
     headers = {name.replace("_", "-"): value for name, value in headers.items()}
-    headers |= {"Authorization": f"Bearer {TOKEN}", "X-Purpose": "contract", "Content-Type": kind}
+    headers |= {"Authorization": f"Bearer {token}", "X-Purpose": "contract", "Content-Type": kind}
     request = urllib.request.Request(URL + path, data, headers, method=method)
     try:
         with urllib.request.urlopen(request, timeout=20) as answer:
@@ -68,6 +68,7 @@ for n, person in enumerate(people[: 2 * EACH]):
     post(f"{path}/relations", {"related_customer_id": people[n + 2 * EACH]["id"], "type": "other"})
     post(f"{path}/tags", {"tag": tags[n % EACH]})
     post(f"{path}/legal-holds", {"reason": "contract"})
+    post(f"{path}/privacy/export", token=OFFICER)
 
 # Pairs that are surely one person, half of them merged.
 for n in range(2 * EACH):
