@@ -49,7 +49,7 @@ async fn workers_run_jobs_until_they_are_stopped(app: App) {
     let runner = Runner::default()
         .with("good", Box::new(|_, _| Ok(json!({ "made": 3 }))))
         .with("bad", Box::new(|_, _| Err(Error::conflict("no_luck", "It cannot be done."))));
-    let workers = Workers::start(&app.store, runner, App::settings().data_dir).unwrap();
+    let workers = Workers::start(&app.store, vec![("test", runner)], App::settings().data_dir).unwrap();
     let teller = app.role("teller");
     for id in [good, bad] {
         let mut state = json!("queued");

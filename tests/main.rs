@@ -56,6 +56,8 @@ mod replica;
 mod role;
 mod rules;
 mod secrets;
+mod servers;
+mod servers_work;
 mod sight;
 mod staff;
 mod store;

@@ -23,7 +23,7 @@ const HTTP: &[&str] = &["actix-web", "actix-cors", "actix-multipart", "jsonwebto
 
 /// The owner of each table; nobody else writes it.
 const OWNERS: &[(&str, &[&str])] = &[
-    ("kernel", &["events", "event_heads", "access_log", "jobs"]),
+    ("kernel", &["events", "event_heads", "access_log", "access_versions", "jobs"]),
     ("organization", &["branches", "branch_moves", "staff", "teams", "team_members", "roles", "assignments"]),
     (
         "customer",
@@ -91,7 +91,7 @@ const OWNERS: &[(&str, &[&str])] = &[
             "exports",
         ],
     ),
-    ("api", &["clients", "idempotency_keys", "webhook_endpoints", "webhook_deliveries"]),
+    ("api", &["clients", "idempotency_keys", "login_places", "rate_buckets", "webhook_endpoints", "webhook_deliveries"]),
 ];
 
 fn root() -> PathBuf {

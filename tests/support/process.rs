@@ -54,8 +54,9 @@ impl Server {
     /// Starts a server and waits until it listens.
     pub fn start(url: &str, address: SocketAddr, options: &[&str]) -> Self {
         let listen = address.to_string();
-        let common = ["serve", "--listen", &listen, "--rate-limit", "0/1"];
-        Self::of(kehu(url, &[&common, options].concat()), address)
+        let common = ["serve", "--listen", &listen];
+        let unlimited: &[&str] = if options.contains(&"--rate-limit") { &[] } else { &["--rate-limit", "0/1"] };
+        Self::of(kehu(url, &[&common, unlimited, options].concat()), address)
     }
 
     /// Starts this command, and waits until it listens there.
@@ -67,6 +68,11 @@ impl Server {
             std::thread::sleep(Duration::from_millis(10));
         }
         server
+    }
+
+    /// What its addresses begin with.
+    pub fn base(&self) -> String {
+        format!("http://{}", self.address)
     }
 
     /// The id of the process.
@@ -129,6 +135,11 @@ impl Caller {
         Self { agent, base: base.to_owned(), authorization }
     }
 
+    /// Whoever has this token.
+    pub fn bearing(base: &str, token: &str) -> Self {
+        Self { agent: agent(), base: base.to_owned(), authorization: format!("Bearer {token}") }
+    }
+
     /// Status and body of a GET.
     pub fn get(&self, path: &str) -> Result<(u16, Value), ureq::Error> {
         answer(self.agent.get(format!("{}{path}", self.base)).header("Authorization", &self.authorization).call()?)
@@ -152,6 +163,13 @@ impl Caller {
         let response = request.send(body)?;
         let headers = response.headers().clone();
         answer(response).map(|(status, body)| (status, headers, body))
+    }
+
+    /// Status and body of a PATCH of this version.
+    pub fn patch(&self, path: &str, version: i64, body: &Value) -> Result<(u16, Value), ureq::Error> {
+        let request = self.agent.patch(format!("{}{path}", self.base)).header("Authorization", &self.authorization);
+        let request = request.header("If-Match", format!("\"{version}\"")).header("content-type", "application/json");
+        answer(request.send(body.to_string())?)
     }
 
     /// Status and body of a GET with one more header.

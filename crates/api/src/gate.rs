@@ -1,16 +1,20 @@
 //! From a request to its actor: the token is verified, the roles are resolved, headers say for whom and why.
+//!
+//! Callers are remembered for some seconds, so that most requests ask the database nothing here. A running server looks four
+//! times a second whether anybody's rights have changed, on whatever server, and then forgets all callers; as long as it cannot
+//! look, it remembers nobody. So a revoked token and a changed role count everywhere within a second.
 
 use std::{
     collections::HashMap,
-    sync::{Mutex, PoisonError},
-    time::Duration,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant as Moment},
 };
 
 use actix_web::{
     HttpMessage, HttpRequest,
     http::header::{AUTHORIZATION, HeaderMap},
 };
-use kehu_kernel::{Actor, Error, Instant, Result, Store};
+use kehu_kernel::{Actor, Error, Instant, Result, Store, access};
 use sha2::{Digest, Sha256};
 
 use crate::{
@@ -23,12 +27,26 @@ use crate::{
 
 /// So many callers are remembered at once; then the memory starts anew.
 const REMEMBERED: usize = 20_000;
+/// How often a server looks whether rights have changed.
+const LOOK: Duration = Duration::from_millis(250);
+/// For how long callers are remembered after a look.
+const TRUSTED: Duration = Duration::from_millis(750);
 
 /// The gate that every operation passes.
 pub struct Gate {
     store: Store,
     verifier: Verifier,
-    remembered: Mutex<HashMap<[u8; 32], Known>>,
+    memory: Mutex<Memory>,
+}
+
+/// Who was let in lately.
+#[derive(Default)]
+struct Memory {
+    callers: HashMap<[u8; 32], Known>,
+    /// The number of changes of rights that these callers were resolved after.
+    version: i64,
+    /// When that was the number for the last time; `None` where nobody looks.
+    looked: Option<Moment>,
 }
 
 /// A caller as resolved a moment ago.
@@ -49,7 +67,7 @@ impl Gate {
     /// As [`Verifier::new`].
     pub fn new(store: Store, config: AuthConfig) -> Result<Self> {
         let verifier = Verifier::new(config, store.keys(), store.clock().clone())?;
-        Ok(Self { store, verifier, remembered: Mutex::default() })
+        Ok(Self { store, verifier, memory: Mutex::default() })
     }
 
     /// What tokens must be like.
@@ -100,10 +118,35 @@ impl Gate {
         Ok(Asker::new(claims, person))
     }
 
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Forgets all callers if anybody's rights have changed; how long to wait before the next look. Once this was called it
+    /// has to be called again and again: callers are remembered for less than a second after it.
+    pub fn look(&self) -> Duration {
+        let began = Moment::now();
+        match self.store.read_blocking(access::version) {
+            Ok(version) => {
+                let mut memory = self.memory();
+                if memory.version != version {
+                    memory.callers.clear();
+                    memory.version = version;
+                }
+                memory.looked = Some(began);
+            }
+            Err(error) => log::warn!("callers are not remembered: {error}"),
+        }
+        LOOK
+    }
+
     fn recall(&self, digest: &[u8; 32]) -> Result<Option<Actor>, Problem> {
-        let remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
+        let memory = self.memory();
+        if memory.looked.is_some_and(|looked| looked.elapsed() > TRUSTED) {
+            return Ok(None);
+        }
         let now = self.store.now();
-        let Some(known) = remembered.get(digest).filter(|known| now < known.until) else { return Ok(None) };
+        let Some(known) = memory.callers.get(digest).filter(|known| now < known.until) else { return Ok(None) };
         known.claims.check_time(now).map_err(|refusal| Problem::unauthenticated(refusal.text()))?;
         Ok(Some(known.actor.clone()))
     }
@@ -129,15 +172,19 @@ impl Gate {
     }
 
     async fn resolve(&self, digest: [u8; 32], token: &str, person: Option<&str>) -> Result<Actor, Problem> {
+        let version = self.memory().version;
         let (claims, actor) = self.identify(token, person).await?;
-        let memory = self.verifier.config().memory;
-        if memory > Duration::ZERO {
-            let known = Known { claims, actor: actor.clone(), until: self.store.now().plus(memory) };
-            let mut remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
-            if remembered.len() >= REMEMBERED {
-                remembered.clear();
+        let life = self.verifier.config().memory;
+        if life > Duration::ZERO {
+            let known = Known { claims, actor: actor.clone(), until: self.store.now().plus(life) };
+            let mut memory = self.memory();
+            if memory.callers.len() >= REMEMBERED {
+                memory.callers.clear();
             }
-            remembered.insert(digest, known);
+            // What was read before a change is not to be remembered after it.
+            if memory.version == version {
+                memory.callers.insert(digest, known);
+            }
         }
         Ok(actor)
     }

@@ -69,6 +69,12 @@ pub struct Settings {
     /// Days for which a merge of customers can be taken back.
     #[arg(long, env = "KEHU_MERGE_REVERT_DAYS", default_value = "90")]
     pub merge_revert_days: u32,
+    /// Imports that this server runs at once; others wait in their queue, or go to other servers.
+    #[arg(long, env = "KEHU_IMPORTS_AT_ONCE", default_value = "1", value_parser = clap::value_parser!(u32).range(1..=16))]
+    pub imports_at_once: u32,
+    /// Exports that this server makes at once.
+    #[arg(long, env = "KEHU_EXPORTS_AT_ONCE", default_value = "1", value_parser = clap::value_parser!(u32).range(1..=16))]
+    pub exports_at_once: u32,
     /// Bearer token of /metrics. Without it only callers on this machine may read them.
     #[arg(long, env = "KEHU_METRICS_TOKEN", hide_env_values = true)]
     pub metrics_token: Option<String>,
@@ -134,6 +140,8 @@ impl Default for Settings {
             tls_key: None,
             data_dir: "kehu-data".into(),
             merge_revert_days: 90,
+            imports_at_once: 1,
+            exports_at_once: 1,
             metrics_token: None,
             event_streams: 500,
             event_streams_per_caller: 10,

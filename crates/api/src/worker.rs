@@ -14,7 +14,7 @@ use kehu_customer::{
 use kehu_intake::{export, import};
 use kehu_kernel::{Error, Result, Store, job::Runner};
 
-use crate::{belonging, export::SOURCE, idempotency, settings::Settings, webhook};
+use crate::{belonging, export::SOURCE, idempotency, login, rate, settings::Settings, webhook};
 
 /// How long a worker without jobs sleeps; a new job waits at most so long.
 const IDLE: Duration = Duration::from_millis(500);
@@ -23,15 +23,27 @@ const SWEEP: Duration = Duration::from_secs(600);
 /// How long a worker rests after an error.
 const REST: Duration = Duration::from_secs(5);
 
-/// What runs each kind of job.
+/// A lane of jobs: they run one after the other, and never wait for those of another lane.
+pub type Lane = (&'static str, Runner);
+
+/// The lanes of a server: jobs that may take hours never hold up others.
+#[must_use]
+pub fn lanes(settings: &Settings) -> Vec<Lane> {
+    let imports = || Runner::default().with(import::JOB_KIND, import::handler(settings.data_dir.clone()));
+    let exports = || Runner::default().with(export::JOB_KIND, export::handler(settings.data_dir.clone(), SOURCE));
+    let privacy = Runner::default().with(privacy::JOB_KIND, privacy::handler(belonging::REGISTRY));
+    let matching = Runner::default().with(match_run::JOB_KIND, match_run::handler());
+    let changes = Runner::default().with(changes::JOB_KIND, changes::handler());
+    let mut lanes = vec![("kehu-privacy", privacy), ("kehu-matching", matching), ("kehu-changes", changes)];
+    lanes.extend((0..settings.imports_at_once).map(|_| ("kehu-imports", imports())));
+    lanes.extend((0..settings.exports_at_once).map(|_| ("kehu-exports", exports())));
+    lanes
+}
+
+/// What runs each kind of job, all in one lane.
 #[must_use]
 pub fn runner(settings: &Settings) -> Runner {
-    Runner::default()
-        .with(import::JOB_KIND, import::handler(settings.data_dir.clone()))
-        .with(export::JOB_KIND, export::handler(settings.data_dir.clone(), SOURCE))
-        .with(privacy::JOB_KIND, privacy::handler(belonging::REGISTRY))
-        .with(match_run::JOB_KIND, match_run::handler())
-        .with(changes::JOB_KIND, changes::handler())
+    lanes(settings).into_iter().fold(Runner::default(), |all, (_, runner)| all.and(runner))
 }
 
 /// Threads that work until they are stopped.
@@ -40,23 +52,35 @@ pub struct Workers {
 }
 
 impl Workers {
-    /// Starts a thread that runs jobs, one at a time, and one that keeps house, also below `data_dir`.
+    /// Starts a thread for each lane, which runs its jobs one at a time, and those that keep house, also below `data_dir`.
     ///
     /// # Errors
     /// [`Error::Internal`] when the machine gives no thread.
-    pub fn start(store: &Store, runner: Runner, data_dir: PathBuf) -> Result<Self> {
-        let jobs = repeat("kehu-jobs", store.clone(), move |store| {
-            changes::wake(store)?;
-            Ok(if runner.run_one(store)? { Duration::ZERO } else { IDLE })
-        })?;
-        let house = repeat("kehu-house", store.clone(), move |store| {
+    pub fn start(store: &Store, lanes: Vec<Lane>, data_dir: PathBuf) -> Result<Self> {
+        let mut workers = Self { threads: Vec::new() };
+        for (name, runner) in lanes {
+            workers.add(name, store, move |store| Ok(if runner.run_one(store)? { Duration::ZERO } else { IDLE }))?;
+        }
+        workers.add("kehu-wake", store, |store| changes::wake(store).map(|()| IDLE))?;
+        workers.add("kehu-house", store, move |store| {
             idempotency::sweep(store)?;
             privacy::sweep(store)?;
             export::sweep(store, &data_dir)?;
             webhook::sweep(store)?;
+            rate::sweep(store)?;
+            login::sweep(store)?;
             Ok(SWEEP)
         })?;
-        Ok(Self { threads: vec![jobs, house] })
+        Ok(workers)
+    }
+
+    /// Starts one more thread, for a piece of work that says how long to pause after it.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] when the machine gives no thread.
+    pub fn add(&mut self, name: &str, store: &Store, work: impl Fn(&Store) -> Result<Duration> + Send + 'static) -> Result<()> {
+        self.threads.push(repeat(name, store.clone(), work)?);
+        Ok(())
     }
 
     /// Tells the threads to end and waits for them. A job that is running ends first; should the process be

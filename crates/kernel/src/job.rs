@@ -277,6 +277,18 @@ impl Runner {
         self
     }
 
+    /// What runs these kinds as well, in the same lane.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        self.handlers.extend(other.handlers);
+        self
+    }
+
+    /// The kinds of jobs that it runs.
+    pub fn kinds(&self) -> impl Iterator<Item = &'static str> {
+        self.handlers.keys().copied()
+    }
+
     /// Takes one due job and runs it to its end; `false` when none is due.
     ///
     /// # Errors

@@ -1282,8 +1282,39 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::store::sql::{Instant, Json, Uuid};
+
+    rate_buckets (key_hash) {
+        key_hash -> Binary,
+        full_at -> Instant,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::store::sql::{Instant, Json, Uuid};
+
+    login_places (place_hash) {
+        place_hash -> Binary,
+        known_until -> Instant,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::store::sql::{Instant, Json, Uuid};
+
+    access_versions (id) {
+        id -> Integer,
+        version -> BigInt,
+    }
+}
+
 diesel::allow_tables_to_appear_in_same_query!(
     access_log,
+    access_versions,
     account_balances,
     account_daily_totals,
     account_links,
@@ -1322,6 +1353,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     jobs,
     legal_holds,
     loans,
+    login_places,
     mappings,
     match_candidates,
     match_changes,
@@ -1336,6 +1368,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     privacy_exports,
     product_rates,
     products,
+    rate_buckets,
     relations,
     roles,
     source_records,

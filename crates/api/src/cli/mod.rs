@@ -83,11 +83,17 @@ impl DatabaseOptions {
     }
 
     pub(crate) fn open(&self) -> Result<Store> {
+        self.open_for(0)
+    }
+
+    /// With connections for so many jobs at once.
+    pub(crate) fn open_for(&self, jobs: u32) -> Result<Store> {
         let usual = StoreOptions::new(&self.database_url);
         let options = StoreOptions {
             read_url: self.database_read_url.clone(),
             readers: self.readers.unwrap_or(usual.readers),
             batch_readers: self.batch_readers.unwrap_or(usual.batch_readers),
+            jobs,
             writers: self.writers.unwrap_or(usual.writers),
             waiting: self.waiting.unwrap_or(usual.waiting),
             ..usual

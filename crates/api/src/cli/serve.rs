@@ -14,7 +14,8 @@ use crate::{
 };
 
 pub(crate) fn run(database: &DatabaseOptions, settings: &Settings) -> Result<()> {
-    let store = database.open()?;
+    let lanes = worker::lanes(settings);
+    let store = database.open_for(u32::try_from(lanes.len()).map_err(Error::internal)?)?;
     if let Some(danger) = settings.danger(store.keys().is_development()) {
         return Err(Error::invalid("/listen", "development_secrets", danger));
     }
@@ -25,9 +26,11 @@ pub(crate) fn run(database: &DatabaseOptions, settings: &Settings) -> Result<()>
     }
     let sequencer = Sequencer::start(store.clone()).map_err(Error::internal)?;
     let gate = Gate::new(store.clone(), settings.auth())?;
-    let workers = Workers::start(&store.batch(), worker::runner(settings), settings.data_dir.clone())?;
+    let mut workers = Workers::start(&store.batch(), lanes, settings.data_dir.clone())?;
     let couriers = Couriers::start(Post::new(store.batch(), Outbound::new(settings)?))?;
-    let state = State::new(store, gate, settings.clone())?;
+    let state = State::new(store.clone(), gate, settings.clone())?;
+    let gate = state.gate.clone();
+    workers.add("kehu-rights", &store, move |_| Ok(gate.look()))?;
     let served = actix_web::rt::System::new().block_on(server::serve(state));
     couriers.stop();
     workers.stop();

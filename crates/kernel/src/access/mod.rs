@@ -2,9 +2,12 @@
 
 mod action;
 mod actor;
+mod version;
 
 pub use action::{Action, Depth, FieldClass};
 pub use actor::{Actor, ActorKind, BranchPlace, Grants, Reach};
+pub use version::version;
+pub(crate) use version::{decisive, raise};
 
 use crate::{AnyId, Explanation};
 

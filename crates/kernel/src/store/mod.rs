@@ -47,8 +47,9 @@ use crate::{
     time::{Clock, Instant},
 };
 
-/// Connections for threads that read without being asked by a caller: the sequencer, streams, the command line.
-const UNBIDDEN: u32 = 2;
+/// Connections for threads that read without being asked by a caller: the sequencer, streams, whoever looks for changed
+/// rights, the command line.
+const UNBIDDEN: u32 = 3;
 
 /// How a store is opened.
 #[derive(Clone, Debug)]
@@ -61,6 +62,8 @@ pub struct StoreOptions {
     pub readers: u32,
     /// How many reads at once for reports and background work: see [`Store::batch`].
     pub batch_readers: u32,
+    /// How many jobs run at once beside the reports, each with a connection of its own to read by.
+    pub jobs: u32,
     /// How many write connections (PostgreSQL; SQLite always has one writer).
     pub writers: u32,
     /// How many reads, and as many writes, wait for their turn; who comes then is told that the server is busy.
@@ -82,6 +85,7 @@ impl StoreOptions {
             read_url: None,
             readers: if postgres { 8 } else { 4 },
             batch_readers: 2,
+            jobs: 4,
             writers: 16,
             waiting: 128,
             patience: Duration::from_secs(5),
@@ -141,15 +145,16 @@ impl Store {
                 Writer::Postgres(pool(manager(&options.url, connect::Role::Writer)?, options.writers, 1, options.patience)?)
             }
         };
-        let readers = |url: &str, at_once: u32, idle: u32| -> Result<Readers> {
-            let pool = pool(manager(url, connect::Role::Reader)?, at_once + UNBIDDEN, idle, options.patience)?;
+        let readers = |url: &str, at_once: u32, jobs: u32, idle: u32| -> Result<Readers> {
+            let pool = pool(manager(url, connect::Role::Reader)?, at_once + UNBIDDEN + jobs, idle, options.patience)?;
             Ok(Readers { pool, lane: Lane::new(at_once, options.waiting, options.patience) })
         };
-        let (prompt, batch) = (readers(&options.url, options.readers, 1)?, readers(&options.url, options.batch_readers, 1)?);
+        let prompt = readers(&options.url, options.readers, 0, 1)?;
+        let batch = readers(&options.url, options.batch_readers, options.jobs, 1)?;
         let replica = match (backend, &options.read_url) {
             // Kehu starts also while the replica is away.
             (Backend::Postgres, Some(url)) => {
-                Some(replica::Replica::new(readers(url, options.readers, 0)?, readers(url, options.batch_readers, 0)?))
+                Some(replica::Replica::new(readers(url, options.readers, 0, 0)?, readers(url, options.batch_readers, 0, 0)?))
             }
             _ => None,
         };

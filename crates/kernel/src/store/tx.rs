@@ -4,7 +4,7 @@ use std::ops::{Deref, DerefMut};
 
 use super::Conn;
 use crate::{
-    Actor, AnyId, Error, Result,
+    Actor, AnyId, Error, Result, access,
     event::{self, NewEvent},
 };
 
@@ -55,7 +55,9 @@ impl<'a> Tx<'a> {
     /// Writes the collected events; the last thing before commit.
     pub(super) fn flush(&mut self) -> Result<()> {
         let events = std::mem::take(&mut self.events);
-        event::insert(self.conn, events)
+        let decisive = access::decisive(events.iter().map(|event| event.kind.as_str()));
+        event::insert(self.conn, events)?;
+        if decisive { access::raise(self.conn) } else { Ok(()) }
     }
 }
 

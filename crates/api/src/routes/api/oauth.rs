@@ -105,7 +105,7 @@ async fn create_token(
     };
     let (id, now) = (asked.client_id.clone(), store.now());
     let address = limits.address(&request);
-    logins.attempt(&id, &address, now).map_err(|seconds| {
+    logins.clone().into_inner().attempt(&store, &id, &address).await?.map_err(|seconds| {
         let detail = "Too many attempts to get a token from here, or for this client.";
         Problem::new(StatusCode::TOO_MANY_REQUESTS).code("too_many_logins").detail(detail).retry_after(seconds)
     })?;
@@ -116,7 +116,7 @@ async fn create_token(
     let Some(client) = checked.await.map_err(Error::internal)? else {
         return Ok(Refusal::client(asked.basic).answer());
     };
-    logins.succeeded(&client.client_id, &address, now);
+    logins.succeeded(&store, &client.client_id, &address).await?;
     let Some(scope) = scope_for(&client, asked.scope.as_deref()) else {
         return Ok(Refusal::new("invalid_scope", "The client may not use all of these scopes.").answer());
     };

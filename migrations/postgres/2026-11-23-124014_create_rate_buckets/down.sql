@@ -1,0 +1,2 @@
+DROP TABLE login_places;
+DROP TABLE rate_buckets;

@@ -1,0 +1,11 @@
+-- Buckets of rate limits that all servers draw from. All that is kept of one is when it will be full again.
+CREATE TABLE rate_buckets (
+    key_hash BLOB PRIMARY KEY,
+    full_at INTEGER NOT NULL
+) STRICT;
+
+-- Where a client has come in with its secret: attempts from there are not counted.
+CREATE TABLE login_places (
+    place_hash BLOB PRIMARY KEY,
+    known_until INTEGER NOT NULL
+) STRICT;
