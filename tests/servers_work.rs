@@ -214,7 +214,8 @@ fn every_kind_of_job_that_takes_long_has_a_lane_of_its_own() {
 fn a_long_export_holds_up_no_other_job() {
     let url = postgres::fresh_database();
     let directory = tempfile::tempdir().unwrap();
-    let server = Server::start(&url, free_address(), &["--data-dir", directory.path().to_str().unwrap()]);
+    let options = ["--data-dir", directory.path().to_str().unwrap(), "--request-timeout", "9"];
+    let server = Server::start(&url, free_address(), &options);
     let caller = Caller::administrator(&server.base());
     let mut blocker = PgConnection::establish(&url).unwrap();
     let mut watcher = PgConnection::establish(&url).unwrap();

@@ -1,6 +1,10 @@
 //! `kehu doctor`: says what is wrong before a customer does.
 
-use kehu_kernel::{Error, Result, event, store::migrate};
+use diesel::{QueryableByName, RunQueryDsl, sql_query};
+use kehu_kernel::{
+    Error, Instant, Result, event,
+    store::{Backend, migrate, sql},
+};
 
 use super::{DatabaseOptions, print};
 use crate::{
@@ -16,6 +20,15 @@ pub(crate) struct DoctorOptions {
     production: bool,
     #[command(flatten)]
     settings: Settings,
+}
+
+/// So many milliseconds may clocks be apart.
+const CLOCKS_APART: i64 = 1_000;
+
+#[derive(QueryableByName)]
+struct DatabaseClock {
+    #[diesel(sql_type = sql::Instant)]
+    now: Instant,
 }
 
 #[derive(Default)]
@@ -80,7 +93,18 @@ fn read_and_write(database: &DatabaseOptions) -> Result<String> {
     store.read_blocking(|conn| conn.ping())?;
     // An empty transaction still takes the write lock, so a full or read-only disk shows.
     store.write_blocking(|tx| tx.ping())?;
-    Ok(format!("{} can be read and written", store.backend().name()))
+    let read_and_written = format!("{} can be read and written", store.backend().name());
+    if store.backend() == Backend::Sqlite {
+        return Ok(read_and_written);
+    }
+    // Servers compare leases and limits by their own clocks; that of the database is the one they can all be held against.
+    let clock: DatabaseClock =
+        store.read_blocking(|conn| Ok(sql_query("SELECT clock_timestamp() AS now").get_result(&mut conn.db)?))?;
+    let apart = (store.now().micros() - clock.now.micros()).abs() / 1_000;
+    if apart > CLOCKS_APART {
+        return Err(Error::internal(format!("the clocks of this machine and of the database are {apart} ms apart")));
+    }
+    Ok(format!("{read_and_written}, its clock is {apart} ms from ours"))
 }
 
 fn chain(database: &DatabaseOptions) -> Result<String> {
