@@ -1,7 +1,7 @@
 //! A throwaway PostgreSQL cluster, started once a test run from the installed binaries.
 //!
 //! `KEHU_TEST_POSTGRES_URL` names a running server instead (a role that may create databases). `KEHU_TEST_DISTRIBUTED=1` has
-//! all tests run on the schema of a distributed database; tests of the plain schema itself and of a merge fail then.
+//! all tests run on the schema of a distributed database; `migrations/citus/README.md` says which fail then.
 
 use std::{
     os::unix::fs::PermissionsExt,
