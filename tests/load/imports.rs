@@ -58,7 +58,8 @@ pub fn transactions(run: &mut Run, bank: &Bank) {
     let accounts = bank.customers / 10;
     let (before, files) = (Files::new(), Files::new());
     before.write("accounts.csv", "number,opened", accounts, |n| format!("{n:09},2020-01-02"));
-    let account = json!({ "number": "number", "product_code": { "constant": "CUR" }, "opened_on": "opened", "branch_code": { "constant": "HO" } });
+    let account = json!({ "number": "number", "opened_on": "opened", "product_code": { "constant": "CUR" },
+        "branch_code": { "constant": "HO" } });
     before.mapping(&json!([{ "pattern": "accounts.csv", "feeds": [{ "feed": "accounts", "fields": account }] }]));
     let line = |n: u64| {
         let (month, day) = (n / accounts % 12 + 1, n / accounts % 28 + 1);
@@ -68,7 +69,9 @@ pub fn transactions(run: &mut Run, bank: &Bank) {
     let transaction = json!({ "source_id": "id", "account_number": "account", "booked_on": "day", "amount": "amount",
         "direction": { "constant": "credit" }, "transaction_type": { "constant": "transfer" } });
     files.mapping(&json!([{ "pattern": "transactions.csv", "feeds": [{ "feed": "transactions", "fields": transaction }] }]));
-    let prepared = |url: &str| drop(before.import(url));
+    let prepared = |url: &str| {
+        before.import(url);
+    };
     let measured = measure(run, bank, accounts * TRANSACTIONS, prepared, &files);
     report(run, bank, "S6", "import of transactions", &measured, 0.6);
 }
@@ -80,7 +83,7 @@ fn person(n: u64) -> String {
     let head = format!("310101{year}{month:02}{day:02}{:03}", n / 21_840 % 1_000);
     let weights = [7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2];
     let sum: usize = head.bytes().zip(weights).map(|(digit, weight)| usize::from(digit - b'0') * weight).sum();
-    let sex = if n / 21_840 % 2 == 0 { "female" } else { "male" };
+    let sex = if (n / 21_840).is_multiple_of(2) { "female" } else { "male" };
     format!("{n},{name},{sex},{year}-{month:02}-{day:02},{head}{},138{n:08}", pick(CHECK, u64::try_from(sum).unwrap() % 11))
 }
 
