@@ -37,7 +37,7 @@ pub fn customers(run: &mut Run, bank: &Bank) {
     files.write("customers.csv", "id,name,sex,born,number,phone", bank.customers, person);
     let person = json!({ "source_id": "id", "full_name": "name", "gender": "sex", "birth_date": "born",
         "branch_code": { "constant": "HO" } });
-    let identity = json!({ "customer_source_id": "id", "number": "number", "identity_type": { "constant": "resident_id" } });
+    let identity = json!({ "customer_source_id": "id", "number": "number", "type": { "constant": "resident_id" } });
     let phone = json!({ "customer_source_id": "id", "value": "phone", "kind": { "constant": "phone" } });
     let feeds = json!([
         { "feed": "customers", "fields": person }, { "feed": "identities", "fields": identity },

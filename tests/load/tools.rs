@@ -126,7 +126,7 @@ fn open_loop(address: SocketAddr, connections: usize, time: Duration, rate: f64,
     let urls: Vec<String> = paths.iter().map(|path| format!("http://{address}{path}")).collect();
     std::fs::write(&file, urls.join("\n")).unwrap();
     let mut command = Command::new(folder_of_tools().join("oha"));
-    command.args(["--no-tui", "--output-format", "json", "--urls-from-file"]).args(more);
+    command.args(["--no-tui", "--output-format", "json", "--disable-compression", "--urls-from-file"]).args(more);
     command.args(["-q", &format!("{rate:.0}"), "-c", &connections.to_string(), "-z", &format!("{}s", time.as_secs())]);
     command.args(["-H", &format!("Authorization: Bearer {}", super::caller::token())]).arg(&file);
     let output = finished(&mut command);
