@@ -11,7 +11,12 @@ use serde_json::json;
 
 use crate::{both_databases, support::App};
 
-both_databases!(everybody_sees_their_own_jobs, a_waiting_job_is_cancelled_at_once, workers_run_jobs_until_they_are_stopped);
+both_databases!(
+    everybody_sees_their_own_jobs,
+    a_waiting_job_is_cancelled_at_once,
+    workers_run_jobs_until_they_are_stopped,
+    a_job_outlives_however_many_failures_of_the_database
+);
 
 fn enqueue(app: &App, by: &str, kind: &'static str) -> JobId {
     let actor = Actor { subject: by.to_owned(), ..Actor::system() };
@@ -67,4 +72,29 @@ async fn workers_run_jobs_until_they_are_stopped(app: App) {
     let late = enqueue(&app, "test-teller", "good");
     actix_web::rt::time::sleep(Duration::from_millis(700)).await;
     assert_eq!(teller.get(&format!("/v1/jobs/{late}")).await.expect(200)["state"], "queued");
+}
+
+async fn a_job_outlives_however_many_failures_of_the_database(app: App) {
+    const FAILURES: i64 = 9;
+    let id = enqueue(&app, "test-teller", "patient");
+    let runner = Runner::default().with(
+        "patient",
+        Box::new(|store, lease| {
+            let (own, done) = (lease.clone(), lease.job.progress_done + 1);
+            store.write_blocking(move |tx| own.progress(tx, done, Some(FAILURES)))?;
+            if done <= FAILURES { Err(Error::Unavailable("it went away".into())) } else { Ok(json!({ "done": done })) }
+        }),
+    );
+    let workers = Workers::start(&app.store, vec![("test", runner)], App::settings().data_dir).unwrap();
+    let teller = app.role("teller");
+    let mut job = json!(null);
+    for _ in 0..400 {
+        job = teller.get(&format!("/v1/jobs/{id}")).await.expect(200);
+        if job["state"] == "done" || job["state"] == "failed" {
+            break;
+        }
+        actix_web::rt::time::sleep(Duration::from_millis(25)).await;
+    }
+    assert_eq!((&job["state"], &job["attempts"], &job["error"]), (&json!("done"), &json!(FAILURES + 1), &json!(null)), "{job}");
+    actix_web::rt::task::spawn_blocking(|| workers.stop()).await.unwrap();
 }

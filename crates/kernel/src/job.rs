@@ -20,8 +20,8 @@ use crate::{
 const LEASE: Duration = Duration::from_secs(60);
 /// How often work that takes long shows that it lives.
 pub const BEAT: Duration = Duration::from_secs(15);
-/// After so many failed attempts a job stays failed.
-const MAX_ATTEMPTS: i32 = 5;
+/// The longest pause between attempts is two to this power, in seconds.
+const LONGEST_PAUSE: i32 = 6;
 
 /// Identifier of a job.
 pub type JobId = Id<Job>;
@@ -338,11 +338,12 @@ impl Runner {
         if matches!(outcome, Err(Error::Conflict { code: "lease_lost", .. })) {
             return Ok(());
         }
-        let (id, owner, attempts) = (lease.job.id, lease.owner, lease.job.attempts);
+        let (id, owner, attempts, before) = (lease.job.id, lease.owner, lease.job.attempts, lease.job.progress_done);
         let (state, result, error) = match outcome {
             Ok(value) => (JobState::Done, Some(Json(value)), None),
             Err(Error::Conflict { code: "job_cancelled", .. }) => (JobState::Cancelled, None, None),
-            Err(error) if error.is_transient() && attempts < MAX_ATTEMPTS => (JobState::Queued, None, Some(error.to_string())),
+            // However often the database goes away: the job goes on when it is back, and nobody has to see to it.
+            Err(error) if error.is_transient() => (JobState::Queued, None, Some(error.to_string())),
             Err(error) => (JobState::Failed, None, Some(error.to_string())),
         };
         if let Some(error) = &error {
@@ -351,7 +352,10 @@ impl Runner {
         store.write_blocking(move |tx| {
             let now = tx.now;
             let ended = (state != JobState::Queued).then_some(now);
-            let pause = Duration::from_secs(2_u64.pow(u32::try_from(attempts).unwrap_or(0).min(8)));
+            let reached: i64 = jobs::table.find(id).select(jobs::progress_done).first(&mut tx.db)?;
+            // Who has got on tries again at once, who has not waits longer each time.
+            let power = u32::try_from(attempts.min(LONGEST_PAUSE)).unwrap_or(0);
+            let pause = if reached > before { Duration::ZERO } else { Duration::from_secs(2_u64.pow(power)) };
             diesel::update(jobs::table.filter(jobs::id.eq(id).and(jobs::lease_owner.eq(owner))))
                 .set((
                     jobs::state.eq(state),

@@ -72,10 +72,12 @@ pub fn execute(
 ) -> Result<ImportCounts> {
     let mut run = Run { store, actor: actor.clone(), lease, data_dir, show };
     let outcome = run.through(id, preview_only);
-    if let Err(error) = &outcome
-        && !matches!(error, Error::Conflict { code: "lease_lost" | "import_taken_over", .. })
-    {
-        run.fail(id, error)?;
+    if let Err(error) = &outcome {
+        // A job is run again once the database is back, and the import goes on.
+        let goes_on = error.is_transient() && run.lease.is_some();
+        if !goes_on && !matches!(error, Error::Conflict { code: "lease_lost" | "import_taken_over", .. }) {
+            run.fail(id, error)?;
+        }
     }
     outcome
 }
