@@ -88,7 +88,8 @@ impl Lock {
         match app.store.backend() {
             Backend::Sqlite => {
                 let mut conn = SqliteConnection::establish(app.url.strip_prefix("sqlite://").unwrap()).unwrap();
-                conn.batch_execute("BEGIN IMMEDIATE").unwrap();
+                // The server may be writing something of its own just then.
+                conn.batch_execute("PRAGMA busy_timeout = 10000; BEGIN IMMEDIATE").unwrap();
                 Self::Sqlite(conn)
             }
             Backend::Postgres => {

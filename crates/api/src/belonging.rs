@@ -10,6 +10,11 @@ const BEYOND: &[Beyond] = &[
         "webhook_deliveries",
         Holding::Kept("They name events by their ids, nothing of what happened, and are removed after 30 days."),
     ),
+    Beyond::new("login_places", Holding::Nothing),
+    Beyond::new(
+        "rate_buckets",
+        Holding::Kept("A keyed hash of who calls more than a little, a customer too, gone minutes after the last call."),
+    ),
     Beyond::new("idempotency_keys", Holding::Kept("Answers that were given are kept sealed for a day, to be given again.")),
 ];
 

@@ -33,6 +33,7 @@ const SEARCH: OnExport = OnExport::No("It is computed from what else is exported
 /// Tables of this crate, and of the kernel, without a column that leads to a customer.
 pub const BEYOND: &[Beyond] = &[
     Beyond::new("event_heads", Holding::Nothing),
+    Beyond::new("access_versions", Holding::Nothing),
     Beyond::new("jobs", Holding::Kept("Jobs name records by their ids and are removed when they are old.")),
     Beyond::new("match_parameters", Holding::Nothing),
     Beyond::new("tag_domains", Holding::Nothing),
