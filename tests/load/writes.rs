@@ -97,7 +97,7 @@ fn in_sqlite(conn: &rusqlite::Connection, time: Duration, written: &[Written]) -
 }
 
 fn in_postgres(run: &Run, bank: &Bank, written: &[Written]) -> f64 {
-    let id = "(lpad(to_hex(:client_id), 8, '0') || lpad(to_hex(:n), 24, '0'))::uuid";
+    let id = "(lpad(to_hex(:client_id::bigint), 8, '0') || lpad(to_hex(:n::bigint), 24, '0'))::uuid";
     let inserts = shadow::again(written, id).join(";\n");
     let script = format!("\\set n :n + 1\nBEGIN;\n{inserts};\nCOMMIT;\n");
     tools::pgbench(&bank.url, CONNECTIONS, run.time, &[script])
