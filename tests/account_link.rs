@@ -18,6 +18,7 @@ both_databases!(
     shares_never_pass_the_whole_on_any_day,
     links_begin_change_pass_over_and_end,
     refuses_broken_links,
+    all_links_end_with_a_customer,
     one_of_many_primary_owners_wins,
     shares_hold_under_concurrent_writers
 );
@@ -98,6 +99,64 @@ async fn refuses_broken_links(app: App) {
     assert_eq!(admin.post("/v1/account-links", with(json!({}))).await.problem(409), "account_link_exists");
     let elsewhere = app.role_at("branch_manager", "B").post("/v1/account-links", with(json!({ "role": "other" }))).await;
     assert!(matches!(elsewhere.status, 403 | 404), "{}", elsewhere.status);
+}
+
+async fn all_links_end_with_a_customer(app: App) {
+    let admin = app.role("administrator");
+    let ids = bank(&admin).await;
+    let (one, other) = (account(&admin, "100", "A", "1.00").await, account(&admin, "200", "A", "1.00").await);
+    let (anna, ben) = (customer(&admin, "Anna", &ids["A"]).await, customer(&admin, "Ben", &ids["A"]).await);
+    let link = |account: &str, who: &str, role: &str, from: &str, to: Option<&str>| json!({ "account_id": account, "customer_id": who, "role": role, "share_bp": (role == "joint_owner").then_some(5_000), "valid_from": from, "valid_to": to });
+    let made = [
+        link(&one, &anna, "joint_owner", "2020-01-01", None),
+        link(&other, &anna, "attorney", "2024-06-01", None),
+        link(&other, &anna, "guarantor", "2020-01-01", Some("2030-01-01")),
+        link(&other, &anna, "contact_person", "2020-01-01", Some("2021-01-01")),
+        link(&one, &ben, "joint_owner", "2020-01-01", None),
+        link(&other, &ben, "owner", "2020-01-01", None),
+    ];
+    for body in made {
+        admin.post("/v1/account-links", body).await.expect(201);
+    }
+    let ends = async |who: &str| {
+        let page = admin.get(&format!("/v1/account-links?customer_id={who}")).await.expect(200);
+        let end = |link: &Value| (text(&link["role"]), link["valid_to"].clone(), link["closed_reason"].clone());
+        page["items"].as_array().unwrap().iter().map(end).collect::<Vec<_>>()
+    };
+    let person = format!("/v1/customers/{anna}");
+    let dead = admin.patch(&person, 1, json!({ "deceased_on": "2024-03-01" })).await.expect(200);
+    let died = json!("The customer has died.");
+    let expected = [
+        ("joint_owner", "2024-03-01", died.clone()),
+        // What began after the death ends before it has begun.
+        ("attorney", "2024-06-01", died.clone()),
+        ("guarantor", "2024-03-01", died),
+        ("contact_person", "2021-01-01", Value::Null),
+    ];
+    assert_eq!(ends(&anna).await, expected.map(|(role, to, why)| (role.to_owned(), json!(to), why)));
+    let others = ends(&ben).await;
+    assert!(others.iter().all(|(_, to, _)| to.is_null()), "{others:?}");
+    // Until that day all was as it was.
+    let page = admin.get(&format!("/v1/account-links?account_id={one}&as_of=2024-02-29")).await.expect(200);
+    assert_eq!(page["items"].as_array().unwrap().len(), 2);
+    // A second word about the death changes no link.
+    let version = dead["version"].as_i64().unwrap();
+    admin.patch(&person, version, json!({ "deceased_on": "2024-02-01" })).await.expect(200);
+    assert_eq!(ends(&anna).await[0].1, json!("2024-03-01"));
+    // Who leaves the bank leaves its accounts; a refused move ends nothing.
+    let path = format!("/v1/customers/{ben}/transition");
+    let found = admin.get(&format!("/v1/customers/{ben}")).await.expect(200);
+    let version = found["version"].as_i64().unwrap();
+    let stale = admin.command(&path, version + 1, json!({ "status": "lost", "reason": "moved abroad" })).await;
+    assert_eq!(stale.problem(412), "precondition_failed");
+    assert!(ends(&ben).await[0].1.is_null());
+    let left = admin.command(&path, version, json!({ "status": "lost", "reason": "moved abroad" })).await.expect(200);
+    assert_eq!(left["status"], "lost");
+    let today = text(&left["updated_at"])[..10].to_owned();
+    assert!(ends(&ben).await.iter().all(|(_, to, why)| *to == json!(today) && *why == json!("moved abroad")));
+    let told = admin.get(&format!("/v1/customers/{ben}/timeline?limit=200")).await.expect(200);
+    let told = told["items"].as_array().unwrap().iter().filter(|entry| entry["event"] == "account_link.ended").count();
+    assert_eq!(told, 2);
 }
 
 /// Sixty-four writers at once, each with a link of its own; how many got through, and what the others were told.

@@ -15,6 +15,7 @@ both_databases!(
     assigns_ends_and_keeps_the_owner_in_step,
     of_many_at_once_one_becomes_primary,
     assigns_in_bulk,
+    nobody_gets_more_than_they_can_look_after,
     a_customer_out_of_reach_is_not_there,
     names_every_broken_field
 );
@@ -103,6 +104,39 @@ async fn assigns_in_bulk(app: App) {
     assert_eq!(owner(&app, &customers[0]).await.as_deref(), b["id"].as_str());
     let twice = json!({ "staff_id": b["id"], "role": "deputy", "customer_ids": [customers[0], customers[0]] });
     assert_eq!(admin.post("/v1/assignments/bulk", twice).await.pointers(422), ["/customer_ids"]);
+}
+
+async fn nobody_gets_more_than_they_can_look_after(app: App) {
+    let admin = app.role("administrator");
+    let ids = branches(&admin).await;
+    let (a, b) = (person(&admin, "E1", &ids["SH"], &[]).await, person(&admin, "E2", &ids["SH"], &[]).await);
+    let path = at("staff", &a);
+    let portfolio = async || admin.get(&format!("{path}/portfolio")).await.expect(200);
+    let empty = portfolio().await;
+    assert_eq!((&empty["capacity"], &empty["free"], &empty["load_bp"]), (&Value::Null, &Value::Null, &Value::Null));
+    admin.patch(&path, 1, json!({ "capacity": 3 })).await.expect(200);
+    let customers: Vec<String> = (0..8).map(|number| customer(&app, &format!("Customer {number}"), &ids["SH"])).collect();
+    admin.post("/v1/assignments", new(&customers[7], &a, "deputy")).await.expect(201);
+    admin.post("/v1/assignments", new(&customers[6], &b, "primary")).await.expect(201);
+    // Six at once: three get through.
+    let tries = customers[..6].iter().map(|one| admin.post("/v1/assignments", new(one, &a, "primary")));
+    let answers = join_all(tries).await;
+    assert_eq!(answers.iter().filter(|answer| answer.status == 201).count(), 3);
+    let full = portfolio().await;
+    let counts = ["primary_count", "deputy_count", "specialist_count", "capacity", "free", "load_bp"];
+    assert_eq!(counts.map(|name| full[name].as_i64().unwrap()), [3, 1, 0, 3, 0, 10_000]);
+    let refused = answers.into_iter().find(|answer| answer.status != 201).unwrap();
+    assert_eq!(refused.problem(409), "portfolio_full");
+    // Who is relieved of a customer that the other one cannot take keeps it.
+    let bulk = json!({ "staff_id": a["id"], "role": "primary", "customer_ids": [customers[6]], "replace": true });
+    let report = admin.post("/v1/assignments/bulk", bulk).await.expect(200);
+    assert_eq!((&report["refused"], &report["results"][0]["code"]), (&json!(1), &json!("portfolio_full")));
+    assert_eq!(owner(&app, &customers[6]).await.as_deref(), b["id"].as_str());
+    // As a deputy there is room.
+    admin.post("/v1/assignments", new(&customers[6], &a, "deputy")).await.expect(201);
+    let nobody = "/v1/staff/01890a5d-ac96-774b-bcce-b302099a8057/portfolio";
+    assert_eq!(admin.get(nobody).await.problem(404), "not_found");
+    assert_eq!(app.stranger().get(&format!("{path}/portfolio")).await.status, 401);
 }
 
 async fn a_customer_out_of_reach_is_not_there(app: App) {

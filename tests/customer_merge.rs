@@ -316,6 +316,35 @@ async fn furnish(app: &App, admin: &Client<'_>, customer: &Value, mark: &str, id
                 employments::version.eq(1_i64),
             ))
             .execute(db)?;
+        let group = AnyId::new();
+        diesel::insert_into(groups::table)
+            .values((
+                groups::id.eq(group),
+                groups::number.eq(group.to_string()),
+                groups::name.eq("Group"),
+                groups::kind.eq("static"),
+                groups::status.eq("active"),
+                groups::created_by.eq("test"),
+                groups::created_at.eq(now),
+                groups::updated_at.eq(now),
+                groups::version.eq(1_i64),
+            ))
+            .execute(db)?;
+        diesel::insert_into(group_members::table)
+            .values((
+                group_members::id.eq(AnyId::new()),
+                group_members::group_id.eq(group),
+                group_members::customer_id.eq(owner),
+                group_members::role.eq("member"),
+                group_members::is_primary.eq(false),
+                group_members::valid_from.eq(day()),
+                group_members::source.eq("manual"),
+                group_members::created_by.eq("test"),
+                group_members::created_at.eq(now),
+                group_members::updated_at.eq(now),
+                group_members::version.eq(1_i64),
+            ))
+            .execute(db)?;
         diesel::insert_into(legal_holds::table)
             .values((
                 legal_holds::id.eq(AnyId::new()),

@@ -18,19 +18,19 @@ both_databases!(
 
 /// One letter an action, in the order of [`Action::ALL`]: own, team, unit, b for unit and below, all.
 const DECLARED: &[(&str, &str)] = &[
-    ("teller", "a.a...b..bbbb..b..a.b.b........."),
-    ("call_agent", "a.a...a..a.....a..a.a..........."),
-    ("relationship_manager", "a.a...t..toot..o..a.t.o........."),
-    ("marketer", "a.a...b..b........a.b.....o....."),
-    ("branch_manager", "a.aba.bbbbbbbb.b..a.b.b...o....b"),
-    ("analyst", "a.a...a..a........a.a...a.o....."),
-    ("data_steward", "a.a...a..aaaaaaaa.a.a...a.o....."),
-    ("privacy_officer", "a.a...a..a.....a.aa.a.....o....a"),
-    ("knowledge_curator", "a.a...............a............."),
-    ("auditor", "a.a.a.a.aa........a.a...a.o..a.a"),
-    ("administrator", "aaaaaaaaaaa.aaaaaaaaaaaaaaaaaaaa"),
-    ("integration", "a.a...a..aa.a..a..aaaaaaaao..ao."),
-    ("customer_self", "a........o.....o..a.o..........."),
+    ("teller", "a.a...b..bbbb..b..a.b.b.a........."),
+    ("call_agent", "a.a...a..a.....a..a.a...a........."),
+    ("relationship_manager", "a.a...t..toot..o..a.t.o.a........."),
+    ("marketer", "a.a...b..b........a.b...ab..o....."),
+    ("branch_manager", "a.aba.bbbbbbbb.b..a.b.b.ab..o....b"),
+    ("analyst", "a.a...a..a........a.a...a.a.o....."),
+    ("data_steward", "a.a...a..aaaaaaaa.a.a...a.a.o....."),
+    ("privacy_officer", "a.a...a..a.....a.aa.a...a...o....a"),
+    ("knowledge_curator", "a.a...............a..............."),
+    ("auditor", "a.a.a.a.aa........a.a...a.a.o..a.a"),
+    ("administrator", "aaaaaaaaaaa.aaaaaaaaaaaaaaaaaaaaaa"),
+    ("integration", "a.a...a..aa.a..a..aaaaaaaaaao..ao."),
+    ("customer_self", "a........o.....o..a.o............."),
 ];
 
 async fn the_built_in_roles_grant_what_is_declared(app: App) {

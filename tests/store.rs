@@ -1,7 +1,7 @@
 //! The store under contention, and when its connections die.
 
 use std::{
-    sync::mpsc,
+    sync::{Arc, Barrier, mpsc},
     thread,
     time::{Duration, Instant},
 };
@@ -22,6 +22,8 @@ use crate::{both_databases, support::App};
 
 both_databases!(
     optimistic_increments_lose_nothing,
+    a_row_that_is_held_is_changed_by_nobody_else,
+    a_glance_finds_what_a_read_finds,
     writers_of_two_processes_wait_for_each_other,
     readers_do_not_wait_for_a_writer,
     a_read_ends_when_nobody_waits_for_it,
@@ -89,6 +91,58 @@ async fn optimistic_increments_lose_nothing(app: App) {
         }
     });
     assert_eq!(counter(&app.store, id), (256, 257));
+}
+
+async fn a_row_that_is_held_is_changed_by_nobody_else(app: App) {
+    let id = add(&app.store, "HELD").unwrap();
+    at_once(8, |_| {
+        for _ in 0..25 {
+            let counted = app.store.write_blocking(move |tx| {
+                tx.hold_row("branches", id)?;
+                let row = branches::table.find(id);
+                let count: String = row.select(branches::name).first(&mut tx.db)?;
+                let next = (count.parse::<u32>().unwrap() + 1).to_string();
+                Ok(diesel::update(row).set(branches::name.eq(next)).execute(&mut tx.db)?)
+            });
+            counted.unwrap();
+        }
+    });
+    assert_eq!(counter(&app.store, id).0, 200);
+}
+
+/// Where it runs depends on the database, and on whether a connection is at hand; what it finds does not.
+async fn a_glance_finds_what_a_read_finds(app: App) {
+    let id = add(&app.store, "GLANCE").unwrap();
+    let asking = thread::current().id();
+    let look = move |conn: &mut kehu_kernel::Conn| {
+        let code: String = branches::table.find(id).select(branches::code).first(&mut conn.db)?;
+        Ok((code, thread::current().id() == asking))
+    };
+    let embedded = app.store.backend() == Backend::Sqlite;
+    assert_eq!(app.store.glance(look).await.unwrap(), ("GLANCE".to_owned(), embedded));
+    let absent: Result<String> =
+        app.store.glance(|conn| Ok(branches::table.find(AnyId::new()).select(branches::code).first(&mut conn.db)?)).await;
+    assert!(matches!(absent, Err(Error::NotFound)));
+    let panicked: Result<()> = app.store.glance(|_| panic!("a look that fails")).await;
+    assert!(matches!(panicked, Err(Error::Internal(_))));
+    assert_eq!(app.store.glance(look).await.unwrap().0, "GLANCE");
+    // While others have all connections that are open.
+    let open = usize::try_from(app.store.connections()[0].2).unwrap();
+    let (taken, is_taken) = mpsc::channel();
+    let end = Arc::new(Barrier::new(open + 1));
+    for _ in 0..open {
+        let (store, taken, end) = (app.store.clone(), taken.clone(), Arc::clone(&end));
+        thread::spawn(move || {
+            store.read_blocking(|_| {
+                taken.send(()).unwrap();
+                end.wait();
+                Ok(())
+            })
+        });
+    }
+    assert_eq!(is_taken.iter().take(open).count(), open);
+    assert_eq!(app.store.glance(look).await.unwrap().0, "GLANCE");
+    end.wait();
 }
 
 async fn writers_of_two_processes_wait_for_each_other(app: App) {

@@ -67,6 +67,17 @@ ALTER TABLE legal_holds DROP CONSTRAINT legal_holds_customer_id_fkey;
 ALTER TABLE privacy_exports DROP CONSTRAINT privacy_exports_customer_id_fkey;
 ALTER TABLE duplicate_allowances DROP CONSTRAINT duplicate_allowances_customer_id_fkey;
 ALTER TABLE match_changes DROP CONSTRAINT match_changes_customer_id_fkey;
+ALTER TABLE groups DROP CONSTRAINT groups_owner_id_fkey;
+ALTER TABLE group_parents DROP CONSTRAINT group_parents_group_id_fkey;
+ALTER TABLE group_parents DROP CONSTRAINT group_parents_parent_id_fkey;
+ALTER TABLE group_staff DROP CONSTRAINT group_staff_group_id_fkey;
+ALTER TABLE group_staff DROP CONSTRAINT group_staff_staff_id_fkey;
+ALTER TABLE group_members DROP CONSTRAINT group_members_customer_id_fkey;
+ALTER TABLE group_members DROP CONSTRAINT group_members_group_id_fkey;
+ALTER TABLE segmentation_evaluations DROP CONSTRAINT segmentation_evaluations_forecast_id_fkey;
+ALTER TABLE group_lineages DROP CONSTRAINT group_lineages_evaluation_id_fkey;
+ALTER TABLE group_lineage_groups DROP CONSTRAINT group_lineage_groups_group_id_fkey;
+ALTER TABLE group_lineage_groups DROP CONSTRAINT group_lineage_groups_lineage_id_fkey;
 
 -- 2. Keys hold the column by which their table is spread. It stands behind, so that what asks by id alone has an index.
 
@@ -104,6 +115,8 @@ ALTER TABLE legal_holds DROP CONSTRAINT legal_holds_pkey;
 ALTER TABLE legal_holds ADD CONSTRAINT legal_holds_pkey PRIMARY KEY (id, customer_id);
 ALTER TABLE privacy_exports DROP CONSTRAINT privacy_exports_pkey;
 ALTER TABLE privacy_exports ADD CONSTRAINT privacy_exports_pkey PRIMARY KEY (id, customer_id);
+ALTER TABLE group_members DROP CONSTRAINT group_members_pkey;
+ALTER TABLE group_members ADD CONSTRAINT group_members_pkey PRIMARY KEY (id, customer_id);
 
 -- Unique keys without that column: README.md says what answers each.
 
@@ -146,6 +159,12 @@ SELECT create_reference_table('contact_person_relations');
 SELECT create_reference_table('merges');
 SELECT create_reference_table('merge_members');
 SELECT create_reference_table('match_candidates');
+SELECT create_reference_table('groups');
+SELECT create_reference_table('group_parents');
+SELECT create_reference_table('group_staff');
+SELECT create_reference_table('segmentation_evaluations');
+SELECT create_reference_table('group_lineages');
+SELECT create_reference_table('group_lineage_groups');
 
 -- 4. What belongs to a customer lies beside the customer, what belongs to an account beside the account.
 
@@ -170,6 +189,7 @@ SELECT create_distributed_table('privacy_exports', 'customer_id', colocate_with 
 SELECT create_distributed_table('duplicate_allowances', 'customer_id', colocate_with => 'customers');
 SELECT create_distributed_table('account_links', 'customer_id', colocate_with => 'customers');
 SELECT create_distributed_table('merge_rows', 'customer_id', colocate_with => 'customers');
+SELECT create_distributed_table('group_members', 'customer_id', colocate_with => 'customers');
 SELECT create_distributed_table('accounts', 'id', colocate_with => 'none');
 SELECT create_distributed_table('deposits', 'account_id', colocate_with => 'accounts');
 SELECT create_distributed_table('loans', 'account_id', colocate_with => 'accounts');
@@ -244,3 +264,14 @@ ALTER TABLE legal_holds ADD CONSTRAINT legal_holds_customer_id_fkey FOREIGN KEY 
 ALTER TABLE privacy_exports ADD CONSTRAINT privacy_exports_customer_id_fkey FOREIGN KEY (customer_id) REFERENCES customers (id);
 ALTER TABLE duplicate_allowances ADD CONSTRAINT duplicate_allowances_customer_id_fkey FOREIGN KEY (customer_id) REFERENCES customers (id);
 ALTER TABLE match_changes ADD CONSTRAINT match_changes_customer_id_fkey FOREIGN KEY (customer_id) REFERENCES customers (id);
+ALTER TABLE groups ADD CONSTRAINT groups_owner_id_fkey FOREIGN KEY (owner_id) REFERENCES staff (id);
+ALTER TABLE group_parents ADD CONSTRAINT group_parents_group_id_fkey FOREIGN KEY (group_id) REFERENCES groups (id);
+ALTER TABLE group_parents ADD CONSTRAINT group_parents_parent_id_fkey FOREIGN KEY (parent_id) REFERENCES groups (id);
+ALTER TABLE group_staff ADD CONSTRAINT group_staff_group_id_fkey FOREIGN KEY (group_id) REFERENCES groups (id);
+ALTER TABLE group_staff ADD CONSTRAINT group_staff_staff_id_fkey FOREIGN KEY (staff_id) REFERENCES staff (id);
+ALTER TABLE group_members ADD CONSTRAINT group_members_customer_id_fkey FOREIGN KEY (customer_id) REFERENCES customers (id);
+ALTER TABLE group_members ADD CONSTRAINT group_members_group_id_fkey FOREIGN KEY (group_id) REFERENCES groups (id);
+ALTER TABLE segmentation_evaluations ADD CONSTRAINT segmentation_evaluations_forecast_id_fkey FOREIGN KEY (forecast_id) REFERENCES segmentation_evaluations (id);
+ALTER TABLE group_lineages ADD CONSTRAINT group_lineages_evaluation_id_fkey FOREIGN KEY (evaluation_id) REFERENCES segmentation_evaluations (id);
+ALTER TABLE group_lineage_groups ADD CONSTRAINT group_lineage_groups_group_id_fkey FOREIGN KEY (group_id) REFERENCES groups (id);
+ALTER TABLE group_lineage_groups ADD CONSTRAINT group_lineage_groups_lineage_id_fkey FOREIGN KEY (lineage_id) REFERENCES group_lineages (id);

@@ -19,8 +19,10 @@ use crate::support::process::{Server, free_address};
 const CUSTOMERS: usize = 960;
 /// How many clients pgbench is fastest with on a small machine; each has a process of the server to itself.
 const CLIENTS: usize = 8;
-/// How many scripts pgbench takes.
-const SCRIPTS: usize = 120;
+/// How many customers pgbench asks for: each one's statements are of their own, and are prepared before it counts.
+const OF_CUSTOMERS: usize = 120;
+/// How many views it asks for; they have a dozen statements each.
+const OF_VIEWS: usize = 40;
 
 /// One customer by id.
 pub fn customer(run: &mut Run, bank: &Bank) {
@@ -28,12 +30,12 @@ pub fn customer(run: &mut Run, bank: &Bank) {
     let paths: Vec<String> = ids.iter().map(|id| format!("/v1/customers/{id}")).collect();
     let server = Server::start(&bank.url, free_address(), &["--request-timeout", "30"]);
     let size = caller::size(server.address, &paths[0]);
-    let scripts = (bank.backend == "postgres").then(|| scripts(bank, &paths, &ids));
+    let scripts = (bank.backend == "postgres").then(|| scripts(bank, &paths, &ids, OF_CUSTOMERS));
     let (mut pairs, mut loads) = (Vec::new(), Vec::new());
     for _ in 0..run.repeat {
         let ours = load(run, bank, &server, &paths);
         let limit = match &scripts {
-            Some(scripts) => pgbench(run, bank, scripts),
+            Some(scripts) => tools::pgbench(&bank.url, CLIENTS, run.time, scripts),
             None => {
                 let child = constant::Child::start(size);
                 let watched = Watched { server: child.id(), database: None };
@@ -63,11 +65,13 @@ pub fn view(run: &mut Run, bank: &Bank) {
     let paths: Vec<String> = ids.iter().map(|id| format!("/v1/customers/{id}/view?perspective=rm")).collect();
     let server = Server::start(&bank.url, free_address(), &["--request-timeout", "30"]);
     let size = caller::size(server.address, &paths[0]);
-    let scripts = (bank.backend == "postgres").then(|| scripts(bank, &paths, &ids));
+    let scripts = (bank.backend == "postgres").then(|| scripts(bank, &paths, &ids, OF_VIEWS));
     let (mut pairs, mut loads) = (Vec::new(), Vec::new());
     for _ in 0..run.repeat {
         let ours = load(run, bank, &server, &paths);
-        let limit = scripts.as_ref().map_or_else(|| in_process(run, bank, &ids), |scripts| pgbench(run, bank, scripts));
+        let limit = scripts
+            .as_ref()
+            .map_or_else(|| in_process(run, bank, &ids), |scripts| tools::pgbench(&bank.url, CLIENTS, run.time, scripts));
         pairs.push((ours.rate, limit));
         loads.push(ours);
     }
@@ -120,15 +124,9 @@ pub fn middle(loads: &[Load]) -> Load {
     sorted[sorted.len() / 2]
 }
 
-/// As many scripts as pgbench takes; each asks for the same number of customers.
-fn scripts(bank: &Bank, paths: &[String], ids: &[String]) -> Vec<String> {
-    statements::of(bank, paths, ids).chunks(ids.len().div_ceil(SCRIPTS)).map(|some| some.concat()).collect()
-}
-
-/// Customers a second.
-fn pgbench(run: &Run, bank: &Bank, scripts: &[String]) -> f64 {
-    let each = CUSTOMERS.div_ceil(SCRIPTS);
-    tools::pgbench(&bank.url, CLIENTS, run.time, scripts) * f64::from(u32::try_from(each).unwrap())
+/// A script for each of the first customers.
+fn scripts(bank: &Bank, paths: &[String], ids: &[String], count: usize) -> Vec<String> {
+    statements::of(bank, &paths[..count], &ids[..count])
 }
 
 /// Views a second that as many threads make as the machine has cores, each through the store, without HTTP.

@@ -3,11 +3,14 @@
 use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::{Command, Output, Stdio},
     time::{Duration, Instant},
 };
 
 use serde_json::Value;
+
+/// How long pgbench's clients may prepare statements before what they do counts.
+const PREPARING: Duration = Duration::from_secs(5);
 
 /// What came out.
 #[derive(Clone, Copy, Debug)]
@@ -133,19 +136,29 @@ fn open_loop(address: SocketAddr, connections: usize, time: Duration, rate: f64,
     serde_json::from_str(&output).unwrap_or_else(|_| panic!("{output}"))
 }
 
-/// Runs the scripts in turn by chance, prepared, so many clients at once; runs of a script a second.
+/// Runs the scripts in turn by chance, prepared, so many clients at once; runs of a script a second, once each client has
+/// prepared its statements.
 pub fn pgbench(url: &str, clients: usize, time: Duration, scripts: &[String]) -> f64 {
     let folder = tempfile::tempdir().unwrap();
     let mut command = Command::new("pgbench");
-    command.args(["-n", "-M", "prepared", "-D", "n=0", "-j", "2", "-c", &clients.to_string(), "-T", &time.as_secs().to_string()]);
+    command.args(["-n", "-M", "prepared", "-D", "n=0", "-j", "2", "-c", &clients.to_string(), "-P", "1"]);
+    command.args(["-T", &(PREPARING + time).as_secs().to_string()]);
     for (number, script) in scripts.iter().enumerate() {
         let path = folder.path().join(format!("{number}.sql"));
         std::fs::write(&path, script).unwrap();
         command.arg("-f").arg(path);
     }
-    let output = finished(command.arg(url));
-    let line = output.lines().find_map(|line| line.strip_prefix("tps = ")).unwrap_or_else(|| panic!("{output}"));
-    line.split(' ').next().unwrap().parse().unwrap()
+    let output = ended(command.arg(url));
+    let told = String::from_utf8(output.stderr).unwrap();
+    // `progress: 1.0 s, 5912.9 tps, lat …`, once a second.
+    let rates = told.lines().filter_map(|line| {
+        let (second, rest) = line.strip_prefix("progress: ")?.split_once(" s, ")?;
+        let after = second.parse::<f64>().unwrap() > PREPARING.as_secs_f64() + 0.5;
+        after.then(|| rest.split_once(" tps").unwrap().0.parse().unwrap())
+    });
+    let rates: Vec<f64> = rates.collect();
+    assert!(!rates.is_empty(), "{told}");
+    rates.iter().sum::<f64>() / f64::from(u32::try_from(rates.len()).unwrap())
 }
 
 /// Where programs are that `tests/load/setup` has built.
@@ -163,9 +176,13 @@ fn timed(command: &mut Command, watched: Watched) -> (String, (f64, f64)) {
 }
 
 fn finished(command: &mut Command) -> String {
+    String::from_utf8(ended(command).stdout).unwrap()
+}
+
+fn ended(command: &mut Command) -> Output {
     let output = command.stdin(Stdio::null()).output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
     assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
+    output
 }
 
 /// User and system time of a process.

@@ -14,8 +14,9 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("kehu-customer", &["kehu-kernel"]),
     ("kehu-organization", &["kehu-kernel", "kehu-customer"]),
     ("kehu-account-link", &["kehu-kernel", "kehu-customer", "kehu-organization"]),
+    ("kehu-group", &["kehu-kernel", "kehu-customer", "kehu-organization", "kehu-account-link"]),
     ("kehu-intake", &["kehu-kernel", "kehu-customer", "kehu-organization", "kehu-account-link"]),
-    ("kehu-api", &["kehu-kernel", "kehu-customer", "kehu-organization", "kehu-account-link", "kehu-intake"]),
+    ("kehu-api", &["kehu-kernel", "kehu-customer", "kehu-organization", "kehu-account-link", "kehu-group", "kehu-intake"]),
 ];
 
 /// Crates that only the api crate and the tests may use: a domain knows neither HTTP nor tokens.
@@ -76,6 +77,18 @@ const OWNERS: &[(&str, &[&str])] = &[
             "account_daily_totals",
             "account_monthly_totals",
             "parked_transactions",
+        ],
+    ),
+    (
+        "group",
+        &[
+            "groups",
+            "group_parents",
+            "group_staff",
+            "group_members",
+            "segmentation_evaluations",
+            "group_lineages",
+            "group_lineage_groups",
         ],
     ),
     (

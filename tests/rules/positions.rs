@@ -169,6 +169,10 @@ impl Maker<'_> {
         let attribute = steward.post("/v1/attribute-definitions", attribute).await.expect(201);
         let program = json!({ "name": "A program", "prefix": "p", "roles": ["analyst"], "scopes": ["branch.read"] });
         let program = admin.post("/v1/clients", program).await.expect(201);
+        let group = json!({ "name": "A group", "kind": "static" });
+        let group = admin.post("/v1/groups", group).await.expect(201);
+        let evaluation = crate::segmentation::split_of(&group, crate::segmentation::paying());
+        let evaluation = admin.post("/v1/segmentation-evaluations", evaluation).await.expect(201);
         let mapping = crate::import::prepare(admin, crate::import::mapping()).await;
         let import = crate::import::import(self.app, &mapping, &[("branches.csv", "code,name,parent\nB1,First,\n")]).await;
         let export = self.export().await;
@@ -184,6 +188,8 @@ impl Maker<'_> {
             ("tag-domains", domain),
             ("tags", id(&tag)),
             ("attribute-definitions", id(&attribute)),
+            ("groups", id(&group)),
+            ("segmentation-evaluations", id(&evaluation)),
             ("clients", id(&program["client"])),
             ("mappings", mapping),
             ("imports", id(&import)),

@@ -41,6 +41,7 @@ pub fn fill(store: &Store, table: &str, given: &[(&str, AnyId)]) -> AnyId {
             "tag_domain_id" => Some("tag_domains"),
             "attribute_definition_id" => Some("attribute_definitions"),
             "contact_person_id" => Some("contact_persons"),
+            "group_id" => Some("groups"),
             "merge_id" if table != "match_candidates" => Some("merges"),
             _ => None,
         };

@@ -14,6 +14,7 @@ mod own_links;
 pub mod portfolio;
 mod privacy;
 pub mod product;
+pub mod relink;
 pub mod report;
 pub mod scope;
 pub mod standing_order;

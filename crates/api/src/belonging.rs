@@ -20,11 +20,17 @@ const BEYOND: &[Beyond] = &[
 
 /// All of them; `tests/rules` compares the list with the schema. A merge takes them in this order.
 pub const REGISTRY: Registry = Registry {
-    belongings: &[kehu_customer::BELONGINGS, kehu_organization::BELONGINGS, kehu_account_link::BELONGINGS],
+    belongings: &[
+        kehu_customer::BELONGINGS,
+        kehu_organization::BELONGINGS,
+        kehu_account_link::BELONGINGS,
+        kehu_group::BELONGINGS,
+    ],
     beyond: &[
         kehu_customer::belonging::BEYOND,
         kehu_organization::BEYOND,
         kehu_account_link::BEYOND,
+        kehu_group::BEYOND,
         kehu_intake::BEYOND,
         BEYOND,
     ],

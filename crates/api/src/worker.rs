@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use kehu_account_link::relink;
 use kehu_customer::{
     matching::bank::{changes, run as match_run},
     privacy,
@@ -34,7 +35,9 @@ pub fn lanes(settings: &Settings) -> Vec<Lane> {
     let privacy = Runner::default().with(privacy::JOB_KIND, privacy::handler(belonging::REGISTRY));
     let matching = Runner::default().with(match_run::JOB_KIND, match_run::handler());
     let changes = Runner::default().with(changes::JOB_KIND, changes::handler());
-    let mut lanes = vec![("kehu-privacy", privacy), ("kehu-matching", matching), ("kehu-changes", changes)];
+    let relink = Runner::default().with(relink::JOB_KIND, relink::handler());
+    let mut lanes =
+        vec![("kehu-privacy", privacy), ("kehu-matching", matching), ("kehu-changes", changes), ("kehu-relink", relink)];
     lanes.extend((0..settings.imports_at_once).map(|_| ("kehu-imports", imports())));
     lanes.extend((0..settings.exports_at_once).map(|_| ("kehu-exports", exports())));
     lanes

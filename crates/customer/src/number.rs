@@ -1,5 +1,7 @@
 //! Customer numbers: made of the id, so they are unique without a sequence that everybody waits for.
 
+use kehu_kernel::AnyId;
+
 use crate::CustomerId;
 
 /// Digits and letters that nobody mistakes for each other (Crockford's base 32).
@@ -10,6 +12,12 @@ const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 /// between any two ids of one process, and between processes by the counter's random start.
 #[must_use]
 pub fn of(id: CustomerId) -> String {
+    lettered('C', id.cast())
+}
+
+/// As [`of`], for other records: another letter before the same 17 characters.
+#[must_use]
+pub fn lettered(letter: char, id: AnyId) -> String {
     let bits = id.uuid().as_u128();
     let millis = bits >> 80 & ((1 << 42) - 1);
     let high = bits >> 64 & 0xfff;
@@ -19,7 +27,7 @@ pub fn of(id: CustomerId) -> String {
         let index = usize::try_from(value >> (5 * place) & 31).unwrap_or(0);
         char::from(ALPHABET.get(index).copied().unwrap_or(b'0'))
     };
-    let mut number = String::from("C");
+    let mut number = String::from(letter);
     for place in (0..17).rev() {
         if place == 11 || place == 5 {
             number.push('-');

@@ -380,8 +380,7 @@ pub fn lock_inside(tx: &mut Tx<'_>, actor: &Actor, action: Action, id: CustomerI
 
 /// Locks a customer's row; of one that does not exist, nothing.
 pub(crate) fn hold(tx: &mut Tx<'_>, id: CustomerId) -> Result<()> {
-    diesel::update(customers::table.find(id)).set(customers::version.eq(customers::version)).execute(&mut tx.db)?;
-    Ok(())
+    tx.hold_row("customers", id)
 }
 
 /// Keeps customers from being merged, erased or otherwise changed until the end of the transaction, without hindering those

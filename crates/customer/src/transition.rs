@@ -2,7 +2,7 @@
 
 use diesel::{ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable, RunQueryDsl, Selectable, SelectableHelper};
 use kehu_kernel::{
-    Action, Actor, AnyId, Error, FieldError, Instant, Result, Tx,
+    Action, Actor, AnyId, Date, Error, FieldError, Instant, Result, Tx,
     event::NewEvent,
     schema::{customer_transitions, customers},
     text_enum,
@@ -72,12 +72,23 @@ pub(crate) struct Passage {
     pub changed_by: String,
 }
 
-/// Moves a customer to another status, stage, or both.
+/// What ends elsewhere with a customer who has died or left, from a day on and for a reason, in the transaction that
+/// records it.
+pub type Farewell = fn(&mut Tx<'_>, &Actor, CustomerId, Date, &str) -> Result<()>;
+
+/// Moves a customer to another status, stage, or both. One who is lost bids farewell.
 ///
 /// # Errors
 /// [`Error::NotFound`]; [`Error::PreconditionFailed`]; [`Error::Invalid`] when nothing is named;
 /// [`Error::Conflict`] `transition_not_allowed`.
-pub fn transition(tx: &mut Tx<'_>, actor: &Actor, id: CustomerId, version: i64, to: &CustomerTransition) -> Result<Customer> {
+pub fn transition(
+    tx: &mut Tx<'_>,
+    actor: &Actor,
+    id: CustomerId,
+    version: i64,
+    to: &CustomerTransition,
+    farewell: Farewell,
+) -> Result<Customer> {
     let mut row = scope::lock(tx, actor, Action::CustomerWrite, id)?;
     if row.version != version {
         return Err(Error::PreconditionFailed { current: row.version });
@@ -112,6 +123,10 @@ pub fn transition(tx: &mut Tx<'_>, actor: &Actor, id: CustomerId, version: i64, 
         .execute(&mut tx.db)?;
     let data = json!({ "status": row.status, "life_cycle_stage": row.life_cycle_stage });
     tx.emit(actor, NewEvent::new("customer.transitioned", id, data).of_customer(id));
+    if to.status == Some(Lost) {
+        let today = tx.now.date();
+        farewell(tx, actor, id, today, &to.reason)?;
+    }
     present::disclose_row(tx, actor, &row)
 }
 

@@ -1,8 +1,8 @@
 //! Changing customers: by a person's merge patch, or by what a source says.
 
-use diesel::{OptionalExtension, QueryDsl, RunQueryDsl, SelectableHelper};
+use diesel::{BoolExpressionMethods, ExpressionMethods, OptionalExtension, QueryDsl, RunQueryDsl, SelectableHelper};
 use kehu_kernel::{
-    Action, Actor, BasisPoints, Conn, Date, Error, Result, Tx,
+    Action, Actor, AnyId, BasisPoints, Conn, Date, Error, Result, Tx,
     event::NewEvent,
     feed::Source,
     patch,
@@ -22,6 +22,7 @@ use crate::{
     identity, index, present,
     profile::{OrganisationProfile, OrganisationProfilePatch, PersonalProfile, PersonalProfilePatch, take_over},
     scope,
+    transition::Farewell,
 };
 
 /// Changes to a customer; what is absent stays, null clears. Status and stage change by
@@ -113,11 +114,19 @@ impl CustomerPatch {
     }
 }
 
-/// Changes a customer that still has the version the caller saw. Every changed value is kept in the history.
+/// Changes a customer that still has the version the caller saw. Every changed value is kept in the history. One whose
+/// death is recorded bids farewell from that day on.
 ///
 /// # Errors
 /// [`Error::NotFound`]; [`Error::Invalid`]; [`Error::PreconditionFailed`].
-pub fn update(tx: &mut Tx<'_>, actor: &Actor, id: CustomerId, version: i64, patch: CustomerPatch) -> Result<Customer> {
+pub fn update(
+    tx: &mut Tx<'_>,
+    actor: &Actor,
+    id: CustomerId,
+    version: i64,
+    patch: CustomerPatch,
+    farewell: Farewell,
+) -> Result<Customer> {
     let row = scope::lock(tx, actor, Action::CustomerWrite, id)?;
     if row.version != version {
         return Err(Error::PreconditionFailed { current: row.version });
@@ -127,6 +136,7 @@ pub fn update(tx: &mut Tx<'_>, actor: &Actor, id: CustomerId, version: i64, patc
     }
     let testimony = Testimony { source: None, observed_at: tx.now, confidence: BasisPoints::WHOLE, recorded_by: &actor.subject };
     let unseen = if present::shows_sensitive(actor) { Vec::new() } else { patch.sensitive_fields() };
+    let lived = row.deceased_on.is_none();
     let whole = Whole::load(tx, row)?;
     if let (Some(owners), Some(before)) =
         (patch.organisation.as_ref().and_then(|profile| profile.main_shareholders.as_ref()), &whole.organisation)
@@ -134,7 +144,43 @@ pub fn update(tx: &mut Tx<'_>, actor: &Actor, id: CustomerId, version: i64, patc
         create::check_owners(tx, actor, owners, &before.main_shareholders.0)?;
     }
     let row = whole.change(tx, actor, patch, &testimony, &unseen)?;
+    if let Some(day) = row.deceased_on.filter(|_| lived) {
+        farewell(tx, actor, id, day, "The customer has died.")?;
+    }
     present::disclose_row(tx, actor, &row)
+}
+
+/// Moves customers from one home branch to another, at most so many, in the order of their ids; how many it moved.
+/// The caller has checked the right.
+///
+/// # Errors
+/// [`Error::Busy`] when one of them is being merged; the database's.
+pub fn rehome(tx: &mut Tx<'_>, actor: &Actor, from: AnyId, to: AnyId, limit: i64) -> Result<i64> {
+    let ids: Vec<CustomerId> = at_home(from).order(customers::id).limit(limit).select(customers::id).load(&mut tx.db)?;
+    let testimony = Testimony { source: None, observed_at: tx.now, confidence: BasisPoints::WHOLE, recorded_by: &actor.subject };
+    for id in &ids {
+        if !scope::hold_living(tx, *id)? {
+            continue;
+        }
+        let row: CustomerRow = customers::table.find(id).select(CustomerRow::as_select()).first(&mut tx.db)?;
+        let patch = CustomerPatch { home_branch_id: Some(Some(to.cast())), ..CustomerPatch::default() };
+        Whole::load(tx, row)?.change(tx, actor, patch, &testimony, &[])?;
+    }
+    i64::try_from(ids.len()).map_err(Error::internal)
+}
+
+/// How many customers a branch is home to, those that were erased or merged into others left out.
+///
+/// # Errors
+/// The database's.
+pub fn count_at_home(conn: &mut Conn, branch: AnyId) -> Result<i64> {
+    Ok(at_home(branch).count().get_result(&mut conn.db)?)
+}
+
+#[diesel::dsl::auto_type]
+fn at_home(branch: AnyId) -> _ {
+    let living = customers::merged_into.is_null().and(customers::erased_at.is_null());
+    customers::table.filter(customers::home_branch_id.eq(branch)).filter(living)
 }
 
 /// Takes over what a source says of a customer that is known, as far as its word counts.

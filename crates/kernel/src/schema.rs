@@ -1312,6 +1312,123 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::store::sql::{Instant, Json, Uuid};
+
+    groups (id) {
+        id -> Uuid,
+        number -> Text,
+        name -> Text,
+        kind -> Text,
+        purpose -> Nullable<Text>,
+        strategy -> Nullable<Text>,
+        service_level -> Nullable<Text>,
+        owner_id -> Nullable<Uuid>,
+        status -> Text,
+        closed_on -> Nullable<Date>,
+        close_reason -> Nullable<Text>,
+        created_by -> Text,
+        created_at -> Instant,
+        updated_at -> Instant,
+        version -> BigInt,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::store::sql::{Instant, Json, Uuid};
+
+    group_parents (group_id, parent_id) {
+        group_id -> Uuid,
+        parent_id -> Uuid,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::store::sql::{Instant, Json, Uuid};
+
+    group_staff (group_id, staff_id) {
+        group_id -> Uuid,
+        staff_id -> Uuid,
+        role -> Text,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::store::sql::{Instant, Json, Uuid};
+
+    group_members (id) {
+        id -> Uuid,
+        group_id -> Uuid,
+        customer_id -> Uuid,
+        role -> Text,
+        is_primary -> Bool,
+        valid_from -> Date,
+        valid_to -> Nullable<Date>,
+        source -> Text,
+        reason -> Nullable<Text>,
+        end_reason -> Nullable<Text>,
+        created_by -> Text,
+        created_at -> Instant,
+        updated_at -> Instant,
+        version -> BigInt,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::store::sql::{Instant, Json, Uuid};
+
+    segmentation_evaluations (id) {
+        id -> Uuid,
+        kind -> Text,
+        phase -> Text,
+        forecast_id -> Nullable<Uuid>,
+        purpose -> Text,
+        currency -> Text,
+        horizon_months -> Integer,
+        source_groups -> Json,
+        target_groups -> Json,
+        items -> Json,
+        limiting_factors -> Json,
+        decision -> Text,
+        result -> Json,
+        created_by -> Text,
+        created_at -> Instant,
+        version -> BigInt,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::store::sql::{Instant, Json, Uuid};
+
+    group_lineages (id) {
+        id -> Uuid,
+        operation -> Text,
+        evaluation_id -> Uuid,
+        purpose -> Text,
+        decided_by -> Text,
+        happened_on -> Date,
+        created_at -> Instant,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::store::sql::{Instant, Json, Uuid};
+
+    group_lineage_groups (lineage_id, group_id, side) {
+        lineage_id -> Uuid,
+        group_id -> Uuid,
+        side -> Text,
+        member_count -> BigInt,
+    }
+}
+
 diesel::allow_tables_to_appear_in_same_query!(
     access_log,
     access_versions,
@@ -1342,6 +1459,12 @@ diesel::allow_tables_to_appear_in_same_query!(
     event_heads,
     events,
     exports,
+    group_lineage_groups,
+    group_lineages,
+    group_members,
+    group_parents,
+    group_staff,
+    groups,
     holdings,
     idempotency_keys,
     identities,
@@ -1371,6 +1494,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     rate_buckets,
     relations,
     roles,
+    segmentation_evaluations,
     source_records,
     source_systems,
     staff,

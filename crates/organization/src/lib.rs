@@ -7,6 +7,7 @@ mod belonging;
 pub mod branch;
 mod check;
 pub mod feed;
+pub mod portfolio;
 pub mod role;
 pub mod staff;
 pub mod team;

@@ -1,5 +1,6 @@
 //! Accounts: mirrors of what the bank's systems keep. Kehu never owns the ledger.
 
+pub mod due;
 pub mod facts;
 mod list;
 mod present;

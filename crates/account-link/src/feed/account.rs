@@ -158,8 +158,13 @@ impl<'a> Batch<'a> {
         change(tx, row)?;
         facts::clear(tx, row.id)?;
         own.insert(tx)?;
-        let closes = row.status == AccountStatus::Closed && before.status != AccountStatus::Closed;
-        let kind = if closes { "account.closed" } else { "account.updated" };
+        let kind = match (before.status, row.status) {
+            (from, to) if from == to => "account.updated",
+            (_, AccountStatus::Closed) => "account.closed",
+            (_, AccountStatus::Dormant) => "account.dormant",
+            (AccountStatus::Pending, AccountStatus::Active) => "account.opened",
+            _ => "account.updated",
+        };
         tx.emit(actor, NewEvent::new(kind, row.id, data).of_account(row.id));
         Ok(Outcome::Updated(row.id.cast()))
     }

@@ -1,6 +1,6 @@
 //! The end of links: one by one, by transfer to another customer, or all at once.
 
-use diesel::{ExpressionMethods, QueryDsl, RunQueryDsl, SelectableHelper};
+use diesel::{BoolExpressionMethods, ExpressionMethods, NullableExpressionMethods, QueryDsl, RunQueryDsl, SelectableHelper};
 use kehu_customer::CustomerId;
 use kehu_kernel::{Actor, Date, Error, FieldError, Result, Tx, schema::account_links};
 use serde::Deserialize;
@@ -11,7 +11,6 @@ use super::{
     AccountLink, AccountLinkId, LinkRow, list,
     write::{admit, announce, insert, lock, see_customer},
 };
-use crate::{account::AccountId, scope};
 
 /// The end of a link.
 #[derive(Clone, Debug, Deserialize, ToSchema, Validate)]
@@ -86,39 +85,32 @@ pub fn transfer(tx: &mut Tx<'_>, actor: &Actor, id: AccountLinkId, version: i64,
     list::find(tx, actor, new.id)
 }
 
-/// Ends all links of a customer that still hold; on death or departure. How many there were.
+/// Ends all links of a customer that hold or are to hold after a day, in any role; on death or departure. A link that
+/// was to begin later ends before it has begun.
 ///
 /// # Errors
-/// The database's.
-pub fn end_all_of_customer(tx: &mut Tx<'_>, actor: &Actor, id: CustomerId, on: Date, reason: &str) -> Result<usize> {
+/// [`Error::PreconditionFailed`] when somebody else changes one of them; the database's.
+pub fn end_with_customer(tx: &mut Tx<'_>, actor: &Actor, id: CustomerId, on: Date, reason: &str) -> Result<()> {
     let ids = kehu_customer::scope::lineage(tx, id)?;
+    let lasting = || account_links::valid_to.is_null().or(account_links::valid_to.assume_not_null().gt(on));
+    let of = account_links::customer_id.eq_any(ids.clone());
+    // Locked first, so that nobody ends or passes on what is ended here.
+    diesel::update(account_links::table.filter(of).filter(lasting()))
+        .set(account_links::version.eq(account_links::version))
+        .execute(&mut tx.db)?;
     let rows: Vec<LinkRow> = account_links::table
         .filter(account_links::customer_id.eq_any(ids))
-        .filter(scope::active(on))
+        .filter(lasting())
+        .order(account_links::id)
         .select(LinkRow::as_select())
         .load(&mut tx.db)?;
-    close_all(tx, actor, rows, on, reason)
-}
-
-/// Ends all links of an account that still hold; on its closure. How many there were.
-///
-/// # Errors
-/// The database's.
-pub fn end_all_of_account(tx: &mut Tx<'_>, actor: &Actor, id: AccountId, on: Date, reason: &str) -> Result<usize> {
-    let rows: Vec<LinkRow> = account_links::table
-        .filter(account_links::account_id.eq(id))
-        .filter(scope::active(on))
-        .select(LinkRow::as_select())
-        .load(&mut tx.db)?;
-    close_all(tx, actor, rows, on, reason)
-}
-
-fn close_all(tx: &mut Tx<'_>, actor: &Actor, rows: Vec<LinkRow>, on: Date, reason: &str) -> Result<usize> {
-    let count = rows.len();
     for row in rows {
-        close(tx, actor, row, Some(on), reason, "/on")?;
+        let day = on.max(row.valid_from);
+        if row.valid_to.is_none_or(|to| to > day) {
+            close(tx, actor, row, Some(day), reason, "/on")?;
+        }
     }
-    Ok(count)
+    Ok(())
 }
 
 fn close(tx: &mut Tx<'_>, actor: &Actor, row: LinkRow, on: Option<Date>, reason: &str, pointer: &str) -> Result<LinkRow> {
@@ -133,14 +125,19 @@ fn close(tx: &mut Tx<'_>, actor: &Actor, row: LinkRow, on: Option<Date>, reason:
     }
     let ended = LinkRow { valid_to: Some(on), closed_reason: Some(reason.to_owned()), ..row };
     let of = account_links::table.find(ended.id).filter(account_links::customer_id.eq(ended.customer_id));
-    diesel::update(of)
+    // Only as it was read: the end of one writer is not written over by another.
+    let written = diesel::update(of.filter(account_links::version.eq(ended.version)))
         .set((
             account_links::valid_to.eq(ended.valid_to),
             account_links::closed_reason.eq(&ended.closed_reason),
             account_links::updated_at.eq(tx.now),
-            account_links::version.eq(account_links::version + 1),
+            account_links::version.eq(ended.version + 1),
         ))
         .execute(&mut tx.db)?;
+    if written == 0 {
+        let current = account_links::table.find(ended.id).select(account_links::version).first(&mut tx.db)?;
+        return Err(Error::PreconditionFailed { current });
+    }
     announce(tx, actor, "account_link.ended", &ended);
     Ok(ended)
 }

@@ -239,7 +239,11 @@ fn present(conn: &mut Conn, actor: &Actor, mut rows: Vec<LinkRow>) -> Result<Vec
     Ok(rows.into_iter().map(link).collect())
 }
 
-fn customer_names(conn: &mut Conn, actor: &Actor, ids: impl Iterator<Item = CustomerId>) -> Result<HashMap<CustomerId, String>> {
+pub(crate) fn customer_names(
+    conn: &mut Conn,
+    actor: &Actor,
+    ids: impl Iterator<Item = CustomerId>,
+) -> Result<HashMap<CustomerId, String>> {
     let Some(reach) = actor.reach(Action::CustomerRead) else { return Ok(HashMap::new()) };
     let ids: BTreeSet<CustomerId> = ids.collect();
     let rows: Vec<(CustomerId, String)> = customers::table

@@ -15,9 +15,9 @@ use crate::{
     interval::{Span, Stake},
 };
 
-pub use end::{LinkEnd, LinkTransfer, end, end_all_of_account, end_all_of_customer, transfer};
+pub use end::{LinkEnd, LinkTransfer, end, end_with_customer, transfer};
 pub use list::{AccountHolder, AsOf, LinkFilter, get, holders, list};
-pub(crate) use list::{LinkFacts, around};
+pub(crate) use list::{LinkFacts, around, customer_names};
 pub(crate) use write::announce;
 pub use write::{LinkPatch, NewAccountLink, create, update};
 

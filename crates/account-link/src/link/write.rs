@@ -172,8 +172,7 @@ pub(super) fn see_customer(tx: &mut Tx<'_>, actor: &Actor, id: CustomerId) -> Re
 
 /// Locks the account until the end of the transaction, so that what is checked about its links stays true.
 fn hold_account(tx: &mut Tx<'_>, id: AccountId) -> Result<()> {
-    diesel::update(accounts::table.find(id)).set(accounts::version.eq(accounts::version)).execute(&mut tx.db)?;
-    Ok(())
+    tx.hold_row("accounts", id)
 }
 
 /// Locks the account and refuses a link that would break an invariant of ownership.

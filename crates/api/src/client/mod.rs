@@ -283,7 +283,7 @@ pub fn revoke(tx: &mut Tx<'_>, actor: &Actor, id: ClientId, version: i64) -> Res
 /// The client, locked, if it still has this version and may be changed.
 fn changeable(tx: &mut Tx<'_>, actor: &Actor, id: ClientId, version: i64) -> Result<Client> {
     actor.allow_everywhere(Action::ClientManage)?;
-    diesel::update(clients::table.find(id)).set(clients::version.eq(clients::version)).execute(&mut tx.db)?;
+    tx.hold_row("clients", id)?;
     let client = find(tx, id)?;
     if client.version != version {
         return Err(Error::PreconditionFailed { current: client.version });

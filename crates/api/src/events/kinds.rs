@@ -38,6 +38,8 @@ const DIRECTORY: &[(&str, Action)] = &[
     ("tag", Action::CustomerRead),
     ("tag_domain", Action::CustomerRead),
     ("attribute_definition", Action::CustomerRead),
+    ("group", Action::GroupRead),
+    ("segmentation_evaluation", Action::GroupRead),
 ];
 
 /// Of what is told to those alone whose right reaches everything, by the first word of the type.

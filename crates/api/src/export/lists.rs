@@ -8,6 +8,7 @@ use kehu_customer::{
     attribute, consent, contact_person, contact_point, identity, list as customer_list, matching::bank as matching, merge, past,
     privacy, relation, review, search, source_record, tag, timeline,
 };
+use kehu_group::{evaluation, group, member as group_member};
 use kehu_intake::{
     export::{ExportList as L, Opened, Reading},
     import, mapping, source_system,
@@ -36,6 +37,7 @@ fn reading(list: L, given: &Given<'_>) -> Result<Reading> {
         }),
         L::ListAccountBalances => of(given, balance::list),
         L::ListAccountCustomers => of(given, link::holders),
+        L::ListAccountDueDates => by(given, account::due::list),
         L::ListAccountLinks => by(given, link::list),
         L::ListAccountTransactions => of(given, transaction::list),
         L::ListAccounts => by(given, account::list),
@@ -57,6 +59,8 @@ fn reading(list: L, given: &Given<'_>) -> Result<Reading> {
         L::ListCustomers => by(given, customer_list::list),
         L::ListDoubtfulProfiles => by(given, review::list),
         L::ListEmployments => of_all(given, contact_person::employment::list),
+        L::ListGroupMembers => of(given, group_member::list),
+        L::ListGroups => by(given, group::list),
         L::ListImportErrors => disclosed(given, import::list_errors),
         L::ListImports => by(given, import::list),
         L::ListJobs => all(given, job::list),
@@ -68,6 +72,7 @@ fn reading(list: L, given: &Given<'_>) -> Result<Reading> {
         L::ListPrivacyExports => of_all(given, privacy::list),
         L::ListProducts => by(given, product::list),
         L::ListRoles => by(given, role::list),
+        L::ListSegmentationEvaluations => by(given, evaluation::list),
         L::ListSourceSystems => all(given, source_system::list),
         L::ListStaff => by(given, staff::list),
         L::ListStandingOrders => by(given, |conn, actor, filter, page| {

@@ -13,7 +13,7 @@ mod shared;
 
 use std::{
     collections::HashMap,
-    net::IpAddr,
+    net::{IpAddr, Ipv6Addr},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -105,14 +105,26 @@ impl Limits {
 
     /// The address that calls: the peer's, or what a trusted proxy says about it.
     pub(crate) fn address(&self, request: &HttpRequest) -> String {
-        let Some(peer) = request.peer_addr().map(|peer| peer.ip()) else { return "local".into() };
+        let Some(peer) = request.peer_addr().map(|peer| peer.ip().to_canonical()) else { return "local".into() };
         if !self.trusted_proxies.contains(&peer) {
-            return peer.to_string();
+            return network(peer);
         }
         let forwarded = request.headers().get_all("x-forwarded-for").filter_map(|value| value.to_str().ok());
-        let hops: Vec<IpAddr> = forwarded.flat_map(|line| line.split(',')).filter_map(|hop| hop.trim().parse().ok()).collect();
+        let hops = forwarded.flat_map(|line| line.split(',')).filter_map(|hop| hop.trim().parse::<IpAddr>().ok());
+        let hops: Vec<IpAddr> = hops.map(|hop| hop.to_canonical()).collect();
         // The last hop that is no proxy of ours; what stands before it anybody may have written.
-        hops.into_iter().rfind(|hop| !self.trusted_proxies.contains(hop)).unwrap_or(peer).to_string()
+        network(hops.into_iter().rfind(|hop| !self.trusted_proxies.contains(hop)).unwrap_or(peer))
+    }
+}
+
+/// Who is counted as one: an IPv4 address, and all that one subscriber has of IPv6, which is a network of 64 bits (RFC 6177).
+fn network(address: IpAddr) -> String {
+    match address.to_canonical() {
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            format!("{}/64", Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
+        }
+        address @ IpAddr::V4(_) => address.to_string(),
     }
 }
 
@@ -249,5 +261,34 @@ pub async fn layer<B: MessageBody + 'static>(
             policy.show(0, &mut response);
             Ok(response)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_subscriber_is_one_caller_however_many_addresses_it_has() {
+        let network = |text: &str| network(text.parse().unwrap());
+        assert_eq!(network("192.0.2.7"), "192.0.2.7");
+        assert_eq!(network("::ffff:192.0.2.7"), "192.0.2.7");
+        assert_eq!(network("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::/64");
+        assert_eq!(network("2001:db8:1:2::1"), network("2001:db8:1:2:ffff::"));
+        assert_ne!(network("2001:db8:1:2::1"), network("2001:db8:1:3::1"));
+    }
+
+    #[test]
+    fn only_a_trusted_proxy_says_who_calls() {
+        let none = || Policy::new("none", Rate { requests: 0, seconds: 1 });
+        let limits = Limits { callers: none(), strangers: none(), trusted_proxies: vec!["10.0.0.1".parse().unwrap()] };
+        let address = |peer: &str, forwarded: &'static str| {
+            let request = actix_web::test::TestRequest::default().peer_addr(peer.parse().unwrap());
+            limits.address(&request.insert_header(("x-forwarded-for", forwarded)).to_http_request())
+        };
+        assert_eq!(address("10.0.0.1:9", "192.0.2.1, 2001:db8::7, 10.0.0.1"), "2001:db8::/64");
+        assert_eq!(address("[::ffff:10.0.0.1]:9", "192.0.2.1"), "192.0.2.1");
+        assert_eq!(address("10.0.0.1:9", "what, ever"), "10.0.0.1");
+        assert_eq!(address("203.0.113.5:9", "192.0.2.1"), "203.0.113.5");
     }
 }

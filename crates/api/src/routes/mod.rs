@@ -6,6 +6,7 @@ use utoipa_actix_web::{scope, service_config::ServiceConfig};
 pub mod account_link;
 pub mod api;
 pub mod customer;
+pub mod group;
 pub mod intake;
 pub mod organization;
 
@@ -20,10 +21,11 @@ fn v1(config: &mut ServiceConfig<'_>) {
         .service(scope("/access").configure(organization::access::configure))
         .service(scope("/accounts").configure(account_link::account::configure))
         .service(scope("/account-links").configure(account_link::link::configure))
+        .service(scope("/account-due-dates").configure(account_link::due::configure))
         .service(scope("/account-totals").configure(account_link::account::configure_totals))
         .service(scope("/assignments").configure(organization::assignment::configure))
         .service(scope("/attribute-definitions").configure(customer::attribute::configure_definitions))
-        .service(scope("/branches").configure(organization::branch::configure))
+        .service(scope("/branches").configure(organization::branch::configure).configure(account_link::relink::configure))
         .service(scope("/clients").configure(api::client::configure))
         .service(scope("/contact-persons").configure(customer::contact_person::configure_pool))
         .service(scope("/customers").configure(customers))
@@ -31,6 +33,7 @@ fn v1(config: &mut ServiceConfig<'_>) {
         .service(scope("/exports").configure(intake::export::configure))
         .service(scope("/event-types").configure(api::event::configure_types))
         .service(scope("/events").configure(api::event::configure))
+        .service(scope("/groups").configure(groups))
         .service(scope("/imports").configure(intake::import::configure))
         .service(scope("/jobs").configure(api::job::configure))
         .service(scope("/mappings").configure(intake::mapping::configure))
@@ -42,6 +45,7 @@ fn v1(config: &mut ServiceConfig<'_>) {
         .service(scope("/privacy-exports").configure(customer::privacy::configure_exports))
         .service(scope("/products").configure(account_link::product::configure))
         .service(scope("/roles").configure(organization::role::configure))
+        .service(scope("/segmentation-evaluations").configure(group::evaluation::configure))
         .service(scope("/source-systems").configure(intake::source_system::configure))
         .service(scope("/staff").configure(organization::staff::configure))
         .service(scope("/standing-orders").configure(account_link::standing_order::configure))
@@ -72,4 +76,13 @@ fn customers(config: &mut ServiceConfig<'_>) {
         .configure(customer::attribute::configure)
         .configure(customer::view::configure)
         .configure(account_link::customer_account::configure);
+}
+
+/// Groups, and what is done with them.
+fn groups(config: &mut ServiceConfig<'_>) {
+    config
+        .configure(group::proposal::configure)
+        .configure(group::group::configure)
+        .configure(group::member::configure)
+        .configure(group::regroup::configure);
 }

@@ -357,7 +357,7 @@ pub(super) fn own(tx: &mut Tx<'_>, actor: &Actor, id: WebhookEndpointId, version
 /// As [`own`], for what may be done to those of others as well.
 pub(super) fn changeable(tx: &mut Tx<'_>, actor: &Actor, id: WebhookEndpointId, version: i64) -> Result<WebhookEndpoint> {
     allow(actor)?;
-    diesel::update(table.find(id)).set(endpoints::version.eq(endpoints::version)).execute(&mut tx.db)?;
+    tx.hold_row("webhook_endpoints", id)?;
     let found = get(tx, actor, id)?;
     if found.version != version {
         return Err(Error::PreconditionFailed { current: found.version });

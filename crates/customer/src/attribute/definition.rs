@@ -356,8 +356,7 @@ pub fn update(
     patch: AttributeDefinitionPatch,
 ) -> Result<AttributeDefinition> {
     actor.allow_everywhere(Action::TagManage)?;
-    let locked = attribute_definitions::table.find(id);
-    diesel::update(locked).set(attribute_definitions::version.eq(attribute_definitions::version)).execute(&mut tx.db)?;
+    tx.hold_row("attribute_definitions", id)?;
     let mut row = find(tx, id)?;
     if row.version != version {
         return Err(Error::PreconditionFailed { current: row.version });

@@ -94,7 +94,5 @@ pub(super) fn check_open(row: &ContactPerson) -> Result<()> {
 
 /// Locks a contact person's row; of one that does not exist, nothing.
 pub(super) fn hold(tx: &mut Tx<'_>, id: ContactPersonId) -> Result<()> {
-    let row = contact_persons::table.find(id);
-    diesel::update(row).set(contact_persons::version.eq(contact_persons::version)).execute(&mut tx.db)?;
-    Ok(())
+    tx.hold_row("contact_persons", id)
 }

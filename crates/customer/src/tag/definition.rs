@@ -299,7 +299,7 @@ pub fn create(tx: &mut Tx<'_>, actor: &Actor, new: NewTag) -> Result<Tag> {
 /// [`Error::PreconditionFailed`]; [`Error::Invalid`]; [`Error::Conflict`] `choice_in_use`.
 pub fn update(tx: &mut Tx<'_>, actor: &Actor, id: TagId, version: i64, patch: TagPatch) -> Result<Tag> {
     actor.allow_everywhere(Action::TagManage)?;
-    diesel::update(tags::table.find(id)).set(tags::version.eq(tags::version)).execute(&mut tx.db)?;
+    tx.hold_row("tags", id)?;
     let mut row = find(tx, id)?;
     if row.version != version {
         return Err(Error::PreconditionFailed { current: row.version });

@@ -194,7 +194,7 @@ pub fn create(tx: &mut Tx<'_>, actor: &Actor, new: NewTagDomain) -> Result<TagDo
 /// would get another code; [`Error::Conflict`] `tag_domain_in_use` or `tag_domain_code_taken`.
 pub fn update(tx: &mut Tx<'_>, actor: &Actor, id: TagDomainId, version: i64, patch: TagDomainPatch) -> Result<TagDomain> {
     actor.allow_everywhere(Action::TagManage)?;
-    diesel::update(tag_domains::table.find(id)).set(tag_domains::version.eq(tag_domains::version)).execute(&mut tx.db)?;
+    tx.hold_row("tag_domains", id)?;
     let before = find(tx, id)?;
     if before.version != version {
         return Err(Error::PreconditionFailed { current: before.version });

@@ -27,6 +27,8 @@ text_enum! {
         Consent = "consent",
         /// Records that were merged, and merges taken back.
         Merge = "merge",
+        /// Groups to which the customer belongs.
+        Group = "group",
         /// Legal holds, exports and erasure of what is held.
         Privacy = "privacy",
     }
@@ -77,9 +79,9 @@ const fn link(event: &'static str, title: &'static str, facts: &'static [&'stati
     Telling { of_account: false, ..account(event, title, facts) }
 }
 
-use Action::{AssignmentRead, CustomerRead, PrivacyManage};
+use Action::{AssignmentRead, CustomerRead, GroupRead, PrivacyManage};
 use TimelineKind::{
-    Assignment, Attribute, Consent, ContactPerson, ContactPoint, Identity, Merge, Privacy, Profile, Relation, Tag,
+    Assignment, Attribute, Consent, ContactPerson, ContactPoint, Group, Identity, Merge, Privacy, Profile, Relation, Tag,
 };
 
 /// What is told. A change of the profile may be one of the bank's own ratings, so customers are not shown that there was
@@ -106,6 +108,9 @@ pub const TOLD: &[Telling] = &[
     link("account_link.ended", "Link to an account ended", &["account_id", "role", "valid_to"]),
     account("account.created", "Account recorded", &["product_id", "status"]),
     account("account.updated", "Account changed", &["status"]),
+    account("account.opened", "Account opened", &["status"]),
+    account("account.dormant", "Account dormant", &["status"]),
+    account("account.moved", "Account moved to another branch", &["from_branch_id", "branch_id"]),
     account("account.closed", "Account closed", &["status"]),
     account("standing_order.created", "Standing order recorded", &["account_id", "status"]),
     account("standing_order.updated", "Standing order changed", &["account_id", "status"]),
@@ -122,6 +127,14 @@ pub const TOLD: &[Telling] = &[
     inside("customer_tag.updated", Tag, "Tag changed", CustomerRead, &["code", "source"]),
     inside("customer_tag.ended", Tag, "Tag ended", CustomerRead, &["code", "source"]),
     inside("customer.attributes_changed", Attribute, "Attributes changed", CustomerRead, &["fields"]),
+    inside(
+        "group_member.added",
+        Group,
+        "Became part of a group",
+        GroupRead,
+        &["group_id", "role", "source", "valid_from", "valid_to"],
+    ),
+    inside("group_member.removed", Group, "Left a group", GroupRead, &["group_id", "role", "valid_to"]),
     inside("customer.merged", Merge, "Records merged", CustomerRead, &["merge_id", "survivor_id", "absorbed_ids", "fields"]),
     inside("customer.merge_reverted", Merge, "Merge taken back", CustomerRead, &["merge_id", "survivor_id", "absorbed_ids"]),
     inside("customer.erased", Privacy, "What was held was erased", CustomerRead, &[]),
@@ -142,6 +155,8 @@ pub const UNTOLD: &[&str] = &[
     "standing_order.retracted",
     "branch.created",
     "branch.moved",
+    "branch.relink_started",
+    "branch.relinked",
     "branch.retracted",
     "branch.updated",
     "client.created",
@@ -151,6 +166,11 @@ pub const UNTOLD: &[&str] = &[
     "export.finished",
     "export.requested",
     "export.withdrawn",
+    "group.closed",
+    "group.created",
+    "group.merged",
+    "group.split",
+    "group.updated",
     "import.created",
     "import.done",
     "import.failed",
@@ -171,6 +191,7 @@ pub const UNTOLD: &[&str] = &[
     "product.updated",
     "role.created",
     "role.updated",
+    "segmentation_evaluation.created",
     "source_system.created",
     "source_system.updated",
     "staff.created",

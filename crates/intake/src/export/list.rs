@@ -15,6 +15,8 @@ text_enum! {
         ListAccountBalances = "list_account_balances",
         /// As "List the customers of an account".
         ListAccountCustomers = "list_account_customers",
+        /// As "List due dates of accounts".
+        ListAccountDueDates = "list_account_due_dates",
         /// As "List account links".
         ListAccountLinks = "list_account_links",
         /// As "List transactions".
@@ -53,6 +55,10 @@ text_enum! {
         ListDoubtfulProfiles = "list_doubtful_profiles",
         /// As "List employments".
         ListEmployments = "list_employments",
+        /// As "List the members of a group".
+        ListGroupMembers = "list_group_members",
+        /// As "List groups".
+        ListGroups = "list_groups",
         /// As "List the errors of an import".
         ListImportErrors = "list_import_errors",
         /// As "List imports".
@@ -75,6 +81,8 @@ text_enum! {
         ListProducts = "list_products",
         /// As "List roles".
         ListRoles = "list_roles",
+        /// As "List segmentation evaluations".
+        ListSegmentationEvaluations = "list_segmentation_evaluations",
         /// As "List source systems".
         ListSourceSystems = "list_source_systems",
         /// As "List staff".

@@ -51,6 +51,10 @@ crate::text_enum! {
         AccountLinkWrite = "account_link.write",
         /// Feed transactions.
         TransactionIngest = "transaction.ingest",
+        /// Read groups of customers and evaluations of their segmentation; of members those that may be read.
+        GroupRead = "group.read",
+        /// Create, change, close, split and merge groups of customers, and evaluate it.
+        GroupManage = "group.manage",
         /// Read source systems, mappings and imports.
         ImportRead = "import.read",
         /// Define source systems and mappings, run, replay and revert imports.

@@ -14,14 +14,17 @@ macro_rules! each {
 
 /// Inserts many rows: `bulk_insert!(tx, events::table, &rows)?`. In chunks that stay below the number of
 /// parameters a statement may have (32 columns, 32,766 parameters). The row's struct wants
-/// `#[diesel(treat_none_as_default_value = false)]`: one statement a chunk instead of one a row.
+/// `#[diesel(treat_none_as_default_value = false)]`: one statement a chunk instead of one a row. The statement of a single
+/// row keeps being prepared; SQLite, to which there is no way, has a few of them sooner than one for all is read.
 #[macro_export]
 macro_rules! bulk_insert {
     ($conn:expr, $table:expr, $rows:expr) => {{
         let mut result: diesel::QueryResult<usize> = Ok(0);
-        for chunk in $rows.chunks(1_000) {
-            let inserted = $crate::each!(&mut $conn.db, c => {
-                diesel::RunQueryDsl::execute(diesel::insert_into($table).values(chunk), c)
+        let few = $rows.len() <= $crate::store::FEW && matches!($conn.db.kind, $crate::Kind::Sqlite(_));
+        for chunk in $rows.chunks(if few { 1 } else { 1_000 }) {
+            let inserted = $crate::each!(&mut $conn.db, c => match chunk {
+                [row] => diesel::RunQueryDsl::execute(diesel::insert_into($table).values(row), c),
+                chunk => diesel::RunQueryDsl::execute(diesel::insert_into($table).values(chunk), c),
             });
             match inserted {
                 Ok(count) => result = result.map(|sum| sum + count),
@@ -34,6 +37,9 @@ macro_rules! bulk_insert {
         result.map_err($crate::Error::from)
     }};
 }
+
+/// Up to how many rows SQLite takes one by one.
+pub const FEW: usize = 8;
 
 /// From how many rows on PostgreSQL takes a COPY.
 pub const COPIED: usize = 50;

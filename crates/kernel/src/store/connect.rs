@@ -5,9 +5,8 @@ use std::{path::PathBuf, sync::Arc};
 use diesel::{Connection, PgConnection, RunQueryDsl, SqliteConnection, connection::SimpleConnection, select, sql_types::Integer};
 
 use super::{
-    command::Command,
     db::{Db, Kind},
-    distributed,
+    distributed, given,
     waited::{Session, Watch},
 };
 use crate::{
@@ -74,7 +73,7 @@ impl Conn {
 
     /// Runs a command that is given often: SQLite reads its text once.
     pub(super) fn command(&mut self, text: &'static str) -> diesel::QueryResult<()> {
-        Command(text).execute(&mut self.db).map(drop)
+        given::<()>(text, Vec::new()).execute(&mut self.db).map(drop)
     }
 
     /// Asks the database for a sign of life.

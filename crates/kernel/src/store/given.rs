@@ -1,6 +1,6 @@
 //! Statements that are written as text and keep being prepared, which diesel's own never are.
 
-use std::marker::PhantomData;
+use std::{borrow::Cow, marker::PhantomData};
 
 use diesel::{
     QueryResult, RunQueryDsl,
@@ -13,7 +13,7 @@ use crate::AnyId;
 /// See [`given`].
 #[derive(Debug, Clone)]
 pub struct Given<S> {
-    text: String,
+    text: Cow<'static, str>,
     ids: Vec<AnyId>,
     rows: PhantomData<S>,
 }
@@ -21,8 +21,8 @@ pub struct Given<S> {
 /// A statement with ids in the places of `{}`, in their order; `S` are the types of the columns that it selects. It is prepared
 /// once for each text as long as the ids are few.
 #[must_use]
-pub const fn given<S>(text: String, ids: Vec<AnyId>) -> Given<S> {
-    Given { text, ids, rows: PhantomData }
+pub fn given<S>(text: impl Into<Cow<'static, str>>, ids: Vec<AnyId>) -> Given<S> {
+    Given { text: text.into(), ids, rows: PhantomData }
 }
 
 impl<S> QueryFragment<MultiBackend> for Given<S> {

@@ -3,7 +3,6 @@
 
 mod also;
 mod bulk;
-mod command;
 mod connect;
 mod db;
 pub mod distributed;
@@ -31,7 +30,7 @@ use lane::{Lane, Way};
 use tokio::sync::oneshot;
 
 pub use also::{Also, with_each_write};
-pub use bulk::{COPIED, parameters};
+pub use bulk::{COPIED, FEW, parameters};
 pub use connect::{Backend, Conn};
 pub use db::{Db, Kind, MultiBackend, MultiRawValue};
 pub use given::{Given, given};
@@ -211,6 +210,28 @@ impl Store {
         F: FnMut(&mut Conn) -> Result<T> + Send + 'static,
     {
         self.waited(work, postgres::watch).await
+    }
+
+    /// A read of a few rows by their keys. SQLite has them sooner than another thread would begin to look, so there it runs
+    /// where it is asked for, if a connection is at hand; otherwise as [`Store::read`].
+    ///
+    /// # Errors
+    /// As [`Store::read`].
+    pub async fn glance<T, F>(&self, mut work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnMut(&mut Conn) -> Result<T> + Send + 'static,
+    {
+        match self.idle_sqlite() {
+            Some(mut conn) => sqlite::snapshot(&mut conn, &mut work),
+            None => self.read(work).await,
+        }
+    }
+
+    fn idle_sqlite(&self) -> Option<r2d2::PooledConnection<connect::Manager>> {
+        let mut conn = (self.inner.backend == Backend::Sqlite).then(|| self.readers().pool.try_get())??;
+        conn.refresh();
+        Some(conn)
     }
 
     /// Runs a read on the calling thread; for the command line and background jobs.

@@ -22,7 +22,10 @@ use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
 use validator::Validate;
 
-use crate::staff::{StaffId, StaffStatus};
+use crate::{
+    portfolio,
+    staff::{StaffId, StaffStatus},
+};
 
 pub use bulk::{BulkAssignment, BulkAssignmentReport, BulkAssignmentResult, assign};
 
@@ -233,7 +236,7 @@ pub fn of_customer(conn: &mut Conn, id: CustomerId, shown: i64) -> Result<(Vec<A
 /// # Errors
 /// [`Error::NotFound`] for a customer out of reach; [`Error::Invalid`] for unknown or inactive staff and for a first day in
 /// the future; [`Error::Conflict`] `primary_assigned` when another is primarily responsible, `already_assigned` when this
-/// person looks after the customer in this role.
+/// person looks after the customer in this role, `portfolio_full` when they can look after no more.
 pub fn create(tx: &mut Tx<'_>, actor: &Actor, new: &NewAssignment) -> Result<Assignment> {
     actor.allow(Action::AssignmentManage)?;
     // Staff before customers, here as in `assign`, so that nobody waits in a circle.
@@ -291,7 +294,7 @@ fn lock(tx: &mut Tx<'_>, actor: &Actor, id: CustomerId) -> Result<()> {
 /// Who is given a customer has to be there and be active.
 fn check_staff(conn: &mut Conn, id: StaffId) -> Result<()> {
     // Locked, so that nobody is deactivated between this look and the commit without seeing the assignment.
-    diesel::update(staff::table.find(id)).set(staff::version.eq(staff::version)).execute(&mut conn.db)?;
+    conn.hold_row("staff", id)?;
     let status: Vec<StaffStatus> = staff::table.filter(staff::id.eq(id)).select(staff::status).load(&mut conn.db)?;
     match status.first() {
         Some(StaffStatus::Active) => Ok(()),
@@ -316,6 +319,9 @@ fn insert(tx: &mut Tx<'_>, actor: &Actor, new: &NewAssignment) -> Result<Assignm
         .get_result(&mut tx.db)?;
     if same > 0 {
         return Err(Error::conflict("already_assigned", "This person looks after the customer in this role already."));
+    }
+    if new.role == AssignmentRole::Primary {
+        portfolio::check_room(tx, new.staff_id)?;
     }
     let row = AssignmentRow {
         id: AssignmentId::new(),

@@ -50,6 +50,7 @@ pub const BUILT_IN: &[BuiltIn] = &[
         description: "Serves customers at the counter of a branch.",
         grants: &[
             DIRECTORY,
+            (All, &[A::GroupRead]),
             (
                 UnitAndBelow,
                 &[
@@ -70,7 +71,7 @@ pub const BUILT_IN: &[BuiltIn] = &[
         code: "call_agent",
         name: "Call-centre agent",
         description: "Answers callers from everywhere; reads only, but takes down what they consent to.",
-        grants: &[DIRECTORY, (All, &[A::CustomerRead, A::ConsentWrite, A::AccountRead, A::AssignmentRead])],
+        grants: &[DIRECTORY, (All, &[A::CustomerRead, A::ConsentWrite, A::AccountRead, A::AssignmentRead, A::GroupRead])],
         field_classes: &[Public, Internal],
     },
     BuiltIn {
@@ -79,6 +80,7 @@ pub const BUILT_IN: &[BuiltIn] = &[
         description: "Looks after the customers assigned to them and reads those of the team.",
         grants: &[
             DIRECTORY,
+            (All, &[A::GroupRead]),
             (Team, &[A::CustomerRead, A::CustomerMatch, A::AccountRead, A::AssignmentRead]),
             (Own, &[A::CustomerWrite, A::CustomerReveal, A::ConsentWrite, A::AccountLinkWrite]),
         ],
@@ -88,7 +90,12 @@ pub const BUILT_IN: &[BuiltIn] = &[
         code: "marketer",
         name: "Marketer",
         description: "Prepares campaigns for the customers of a branch and those below it.",
-        grants: &[DIRECTORY, (UnitAndBelow, &[A::CustomerRead, A::AccountRead, A::AssignmentRead]), (Own, &[A::ExportCreate])],
+        grants: &[
+            DIRECTORY,
+            (All, &[A::GroupRead]),
+            (UnitAndBelow, &[A::CustomerRead, A::AccountRead, A::AssignmentRead, A::GroupManage]),
+            (Own, &[A::ExportCreate]),
+        ],
         field_classes: &[Public, Internal],
     },
     BuiltIn {
@@ -97,7 +104,7 @@ pub const BUILT_IN: &[BuiltIn] = &[
         description: "Answers for a branch and those below it: its people, its customers and who looks after them.",
         grants: &[
             DIRECTORY,
-            (All, &[A::RoleRead]),
+            (All, &[A::RoleRead, A::GroupRead]),
             (
                 UnitAndBelow,
                 &[
@@ -111,6 +118,7 @@ pub const BUILT_IN: &[BuiltIn] = &[
                     A::AccountLinkWrite,
                     A::AssignmentRead,
                     A::AssignmentManage,
+                    A::GroupManage,
                     A::StaffManage,
                     A::AccessExplain,
                     A::AuditRead,
@@ -126,7 +134,7 @@ pub const BUILT_IN: &[BuiltIn] = &[
         description: "Reads all customers and accounts for figures; sees nothing sensitive.",
         grants: &[
             DIRECTORY,
-            (All, &[A::CustomerRead, A::AccountRead, A::AssignmentRead, A::ImportRead]),
+            (All, &[A::CustomerRead, A::AccountRead, A::AssignmentRead, A::GroupRead, A::ImportRead]),
             (Own, &[A::ExportCreate]),
         ],
         field_classes: &[Public, Internal],
@@ -150,6 +158,7 @@ pub const BUILT_IN: &[BuiltIn] = &[
                     A::TagManage,
                     A::AccountRead,
                     A::AssignmentRead,
+                    A::GroupRead,
                     A::ImportRead,
                 ],
             ),
@@ -163,7 +172,18 @@ pub const BUILT_IN: &[BuiltIn] = &[
         description: "Answers customers who ask what is held about them, or want it erased.",
         grants: &[
             DIRECTORY,
-            (All, &[A::CustomerRead, A::ConsentWrite, A::PrivacyManage, A::AccountRead, A::AssignmentRead, A::AuditRead]),
+            (
+                All,
+                &[
+                    A::CustomerRead,
+                    A::ConsentWrite,
+                    A::PrivacyManage,
+                    A::AccountRead,
+                    A::AssignmentRead,
+                    A::GroupRead,
+                    A::AuditRead,
+                ],
+            ),
             (Own, &[A::ExportCreate]),
         ],
         // Exports hold numbers in full.
@@ -190,6 +210,7 @@ pub const BUILT_IN: &[BuiltIn] = &[
                     A::AccessExplain,
                     A::CustomerRead,
                     A::AccountRead,
+                    A::GroupRead,
                     A::ImportRead,
                     A::EventRead,
                     A::AuditRead,
@@ -229,6 +250,8 @@ pub const BUILT_IN: &[BuiltIn] = &[
                 A::AccountWrite,
                 A::AccountLinkWrite,
                 A::TransactionIngest,
+                A::GroupRead,
+                A::GroupManage,
                 A::ImportRead,
                 A::ImportManage,
                 A::ExportCreate,
@@ -260,6 +283,8 @@ pub const BUILT_IN: &[BuiltIn] = &[
                     A::AccountWrite,
                     A::AccountLinkWrite,
                     A::TransactionIngest,
+                    A::GroupRead,
+                    A::GroupManage,
                     A::ImportRead,
                     A::ImportManage,
                     A::EventRead,

@@ -111,6 +111,35 @@ pub(crate) fn amend(tx: &mut Tx<'_>, actor: &Actor, id: StaffId, version: i64, c
     Ok(())
 }
 
+/// Moves active staff from one branch to another, at most so many, in the order of their ids; how many it moved. Their
+/// customers stay assigned to them. The caller has checked the right.
+///
+/// # Errors
+/// The database's; [`Error::PreconditionFailed`] when somebody else changes one of them.
+pub fn resettle(tx: &mut Tx<'_>, actor: &Actor, from: BranchId, to: BranchId, limit: i64) -> Result<i64> {
+    let people: Vec<(StaffId, i64)> = staff::table
+        .filter(staff::branch_id.eq(from))
+        .filter(staff::status.eq(StaffStatus::Active))
+        .order(staff::id)
+        .limit(limit)
+        .select((staff::id, staff::version))
+        .load(&mut tx.db)?;
+    let change = StaffPatch { branch_id: Some(to), ..StaffPatch::default() };
+    for (id, version) in &people {
+        amend(tx, actor, *id, *version, &change)?;
+    }
+    i64::try_from(people.len()).map_err(Error::internal)
+}
+
+/// How many active people work at a branch.
+///
+/// # Errors
+/// The database's.
+pub fn count_at(conn: &mut Conn, branch: BranchId) -> Result<i64> {
+    let of = staff::table.filter(staff::branch_id.eq(branch)).filter(staff::status.eq(StaffStatus::Active));
+    Ok(of.count().get_result(&mut conn.db)?)
+}
+
 /// Lets somebody out, for a reason, or in again.
 pub(crate) fn set_status(
     tx: &mut Tx<'_>,

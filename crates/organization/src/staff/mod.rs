@@ -23,7 +23,7 @@ use crate::{
 };
 
 pub(crate) use change::{amend, check_place, hire, set_status};
-pub use change::{create, deactivate, update};
+pub use change::{count_at, create, deactivate, resettle, update};
 
 /// Identifier of a staff member.
 pub type StaffId = Id<Staff>;
@@ -66,7 +66,7 @@ pub struct Staff {
     /// Extension of their telephone.
     #[schema(example = "4821", max_length = 16)]
     pub phone_extension: Option<String>,
-    /// How many customers they can look after.
+    /// For how many customers they can be primarily responsible; no limit unless given.
     #[schema(example = 150, minimum = 0, maximum = 100_000)]
     pub capacity: Option<i32>,
     /// Whether they work for the bank.
@@ -166,7 +166,7 @@ pub struct NewStaff {
     #[schema(max_length = 16)]
     #[validate(length(max = 16))]
     pub phone_extension: Option<String>,
-    /// How many customers they can look after.
+    /// For how many customers they can be primarily responsible; no limit unless given.
     #[schema(minimum = 0, maximum = 100_000)]
     #[validate(range(min = 0, max = 100_000))]
     pub capacity: Option<i32>,
@@ -211,7 +211,7 @@ pub struct StaffPatch {
     #[serde(default, deserialize_with = "patch::nullable")]
     #[validate(length(max = 16))]
     pub phone_extension: Option<Option<String>>,
-    /// How many customers they can look after.
+    /// For how many customers they can be primarily responsible; no limit unless given.
     #[schema(value_type = Option<i32>, minimum = 0, maximum = 100_000)]
     #[serde(default, deserialize_with = "patch::nullable")]
     #[validate(range(min = 0, max = 100_000))]

@@ -66,7 +66,7 @@ async fn upsert_account(caller: Caller, store: Data<Store>, body: Json<AccountUp
     responses((status = 200, description = "The account", body = Account)), security(("bearer" = ["account.read"])))]
 #[get("/{account_id}")]
 async fn get_account(caller: Caller, store: Data<Store>, id: Path<Account>) -> Answer<Account> {
-    let found = store.read(move |conn| account::get(conn, &caller, id.0)).await?;
+    let found = store.glance(move |conn| account::get(conn, &caller, id.0)).await?;
     Ok(Reply::versioned(found.version, found))
 }
 

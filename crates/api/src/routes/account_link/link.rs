@@ -52,7 +52,7 @@ async fn create_account_link(caller: Caller, store: Data<Store>, body: Json<NewA
     responses((status = 200, description = "The link", body = AccountLink)), security(("bearer" = ["account.read"])))]
 #[get("/{account_link_id}")]
 async fn get_account_link(caller: Caller, store: Data<Store>, id: Path<AccountLink>) -> Answer<AccountLink> {
-    let found = store.read(move |conn| link::get(conn, &caller, id.0)).await?;
+    let found = store.glance(move |conn| link::get(conn, &caller, id.0)).await?;
     Ok(Reply::versioned(found.version, found))
 }
 

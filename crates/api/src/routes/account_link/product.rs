@@ -44,7 +44,7 @@ async fn create_product(caller: Caller, store: Data<Store>, body: Json<NewProduc
     responses((status = 200, description = "The product", body = Product)), security(("bearer" = ["product.read"])))]
 #[get("/{product_id}")]
 async fn get_product(caller: Caller, store: Data<Store>, id: Path<Product>) -> Answer<Product> {
-    let found = store.read(move |conn| product::get(conn, &caller, id.0)).await?;
+    let found = store.glance(move |conn| product::get(conn, &caller, id.0)).await?;
     Ok(Reply::versioned(found.version, found))
 }
 

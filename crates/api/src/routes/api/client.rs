@@ -50,7 +50,7 @@ async fn create_client(caller: Caller, store: Data<Store>, body: Json<NewClient>
     responses((status = 200, description = "The client", body = Client)), security(("bearer" = ["client.manage"])))]
 #[get("/{id}")]
 async fn get_client(caller: Caller, store: Data<Store>, id: Path<Client>) -> Answer<Client> {
-    let found = store.read(move |conn| client::get(conn, &caller, id.0)).await?;
+    let found = store.glance(move |conn| client::get(conn, &caller, id.0)).await?;
     Ok(Reply::versioned(found.version, found))
 }
 

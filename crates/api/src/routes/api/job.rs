@@ -35,7 +35,7 @@ async fn list_jobs(caller: Caller, store: Data<Store>, query: ListQuery<Nothing>
     responses((status = 200, description = "The job", body = Job)), security(("bearer" = [])))]
 #[get("/{job_id}")]
 async fn get_job(caller: Caller, store: Data<Store>, id: Path<Job>) -> Answer<Job> {
-    let found = store.read(move |conn| job::get(conn, &caller, id.0)).await?;
+    let found = store.glance(move |conn| job::get(conn, &caller, id.0)).await?;
     Ok(Reply::versioned(found.version, found))
 }
 

@@ -109,7 +109,7 @@ async fn create_webhook_endpoint(
     responses((status = 200, description = "The endpoint", body = WebhookEndpoint)), security(("bearer" = ["webhook.manage"])))]
 #[get("/{endpoint_id}")]
 async fn get_webhook_endpoint(caller: Caller, store: Data<Store>, id: Path<WebhookEndpoint>) -> Answer<WebhookEndpoint> {
-    let found = store.read(move |conn| webhook::get(conn, &caller, id.0)).await?;
+    let found = store.glance(move |conn| webhook::get(conn, &caller, id.0)).await?;
     Ok(Reply::fresh(found.version, found))
 }
 

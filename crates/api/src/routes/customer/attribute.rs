@@ -73,7 +73,7 @@ async fn get_attribute_definition(
     store: Data<Store>,
     id: Path<AttributeDefinition>,
 ) -> Answer<AttributeDefinition> {
-    let found = store.read(move |conn| definition::get(conn, &caller, id.0)).await?;
+    let found = store.glance(move |conn| definition::get(conn, &caller, id.0)).await?;
     Ok(Reply::versioned(found.version, found))
 }
 
@@ -108,7 +108,7 @@ async fn get_customer_attributes(caller: Caller, store: Data<Store>, id: Path<Cu
     let found = if present::shows_sensitive(&caller) {
         store.write(move |tx| custom::disclose(tx, &caller, id.0)).await?
     } else {
-        store.read(move |conn| custom::get(conn, &caller, id.0)).await?
+        store.glance(move |conn| custom::get(conn, &caller, id.0)).await?
     };
     Ok(Reply::versioned(found.version, found))
 }

@@ -63,7 +63,7 @@ async fn create_customer_consent(
     responses((status = 200, description = "The consent event", body = Consent)), security(("bearer" = ["customer.read"])))]
 #[get("/{customer_id}/consents/{consent_id}")]
 async fn get_customer_consent(caller: Caller, store: Data<Store>, ids: Path2<Customer, Consent>) -> Answer<Consent> {
-    let found = store.read(move |conn| consent::get(conn, &caller, ids.0, ids.1)).await?;
+    let found = store.glance(move |conn| consent::get(conn, &caller, ids.0, ids.1)).await?;
     Ok(Reply::versioned(1, found))
 }
 

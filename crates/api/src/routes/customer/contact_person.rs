@@ -87,7 +87,7 @@ async fn get_contact_person(caller: Caller, store: Data<Store>, id: Path<Contact
     let found = if present::shows_sensitive(&caller) {
         store.write(move |tx| person::disclose(tx, &caller, id.0)).await?
     } else {
-        store.read(move |conn| person::get(conn, &caller, id.0)).await?
+        store.glance(move |conn| person::get(conn, &caller, id.0)).await?
     };
     Ok(Reply::versioned(found.version, found))
 }
@@ -168,7 +168,7 @@ async fn create_employment(
     responses((status = 200, description = "The employment", body = Employment)), security(("bearer" = ["customer.read"])))]
 #[get("/{contact_person_id}/employments/{employment_id}")]
 async fn get_employment(caller: Caller, store: Data<Store>, ids: Path2<ContactPerson, Employment>) -> Answer<Employment> {
-    let found = store.read(move |conn| employment::get(conn, &caller, ids.0, ids.1)).await?;
+    let found = store.glance(move |conn| employment::get(conn, &caller, ids.0, ids.1)).await?;
     Ok(Reply::versioned(found.version, found))
 }
 
@@ -250,7 +250,7 @@ async fn get_contact_person_relation(
     store: Data<Store>,
     ids: Path2<ContactPerson, ContactPersonRelation>,
 ) -> Answer<ContactPersonRelation> {
-    let found = store.read(move |conn| relation::get(conn, &caller, ids.0, ids.1)).await?;
+    let found = store.glance(move |conn| relation::get(conn, &caller, ids.0, ids.1)).await?;
     Ok(Reply::versioned(found.version, found))
 }
 

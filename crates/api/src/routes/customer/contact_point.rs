@@ -72,7 +72,7 @@ async fn get_customer_contact_point(
     store: Data<Store>,
     ids: Path2<Customer, ContactPoint>,
 ) -> Answer<ContactPoint> {
-    let found = store.read(move |conn| contact_point::get(conn, &caller, ids.0, ids.1)).await?;
+    let found = store.glance(move |conn| contact_point::get(conn, &caller, ids.0, ids.1)).await?;
     Ok(Reply::versioned(found.version, found))
 }
 

@@ -1,6 +1,7 @@
 //! `/v1/customers`: the customer itself.
 
 use actix_web::{get, patch, post, web::Data};
+use kehu_account_link::link;
 use kehu_customer::{
     Customer, CustomerId,
     create::{self, NewCustomer},
@@ -94,7 +95,7 @@ async fn get_customer(caller: Caller, store: Data<Store>, id: Path<Customer>) ->
     let found = if present::shows_sensitive(&caller) {
         store.write(move |tx| present::disclose(tx, &caller, id.0)).await?
     } else {
-        store.read(move |conn| present::get(conn, &caller, id.0)).await?
+        store.glance(move |conn| present::get(conn, &caller, id.0)).await?
     };
     Ok(Reply::versioned(found.version, found))
 }
@@ -102,6 +103,7 @@ async fn get_customer(caller: Caller, store: Data<Store>, id: Path<Customer>) ->
 /// Update a customer
 ///
 /// Changes the given fields of the customer and of its profile (JSON Merge Patch) and keeps what they were in the history.
+/// When a death is recorded, all links to accounts end on that day.
 #[utoipa::path(tag = "customers", params(("customer_id" = CustomerId, Path, description = "Id of the customer")),
     request_body = CustomerPatch, responses((status = 200, description = "The changed customer", body = Customer)),
     security(("bearer" = ["customer.write"])))]
@@ -113,14 +115,16 @@ async fn update_customer(
     version: IfMatch,
     body: Json<CustomerPatch>,
 ) -> Answer<Customer> {
-    let changed = store.write(move |tx| update::update(tx, &caller, id.0, version.0, body.0.clone())).await?;
+    let changed =
+        store.write(move |tx| update::update(tx, &caller, id.0, version.0, body.0.clone(), link::end_with_customer)).await?;
     Ok(Reply::versioned(changed.version, changed))
 }
 
 /// Move a customer on
 ///
 /// Changes status, life-cycle stage, or both, with a reason. Only the moves that the request's fields list are allowed;
-/// each is kept with how long the value before it lasted.
+/// each is kept with how long the value before it lasted. When a customer is lost, all its links to accounts end today,
+/// for the same reason.
 #[utoipa::path(tag = "customers", params(("customer_id" = CustomerId, Path, description = "Id of the customer"), IfMatchHeader),
     request_body = CustomerTransition, responses((status = 200, description = "The customer as it is now", body = Customer)),
     security(("bearer" = ["customer.write"])))]
@@ -132,6 +136,7 @@ async fn transition_customer(
     version: IfMatch,
     body: Json<CustomerTransition>,
 ) -> Answer<Customer> {
-    let moved = store.write(move |tx| transition::transition(tx, &caller, id.0, version.0, &body.0)).await?;
+    let moved =
+        store.write(move |tx| transition::transition(tx, &caller, id.0, version.0, &body.0, link::end_with_customer)).await?;
     Ok(Reply::versioned(moved.version, moved))
 }

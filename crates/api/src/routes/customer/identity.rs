@@ -69,7 +69,7 @@ async fn create_customer_identity(
     responses((status = 200, description = "The identity document", body = Identity)), security(("bearer" = ["customer.read"])))]
 #[get("/{customer_id}/identities/{identity_id}")]
 async fn get_customer_identity(caller: Caller, store: Data<Store>, ids: Path2<Customer, Identity>) -> Answer<Identity> {
-    let found = store.read(move |conn| identity::get(conn, &caller, ids.0, ids.1)).await?;
+    let found = store.glance(move |conn| identity::get(conn, &caller, ids.0, ids.1)).await?;
     Ok(Reply::versioned(found.version, found))
 }
 

@@ -111,7 +111,7 @@ async fn list_match_candidates(
     responses((status = 200, description = "The pair", body = MatchCandidate)), security(("bearer" = ["customer.match"])))]
 #[get("/{match_candidate_id}")]
 async fn get_match_candidate(caller: Caller, store: Data<Store>, id: Path<MatchCandidate>) -> Answer<MatchCandidate> {
-    let found = store.read(move |conn| candidate::get(conn, &caller, id.0)).await?;
+    let found = store.glance(move |conn| candidate::get(conn, &caller, id.0)).await?;
     Ok(Reply::versioned(found.version, found))
 }
 

@@ -69,7 +69,7 @@ async fn list_merges(caller: Caller, store: Data<Store>, query: ListQuery<MergeF
     responses((status = 200, description = "The merge", body = Merge)), security(("bearer" = ["customer.merge"])))]
 #[get("/{merge_id}")]
 async fn get_merge(caller: Caller, store: Data<Store>, id: Path<Merge>) -> Answer<Merge> {
-    let found = store.read(move |conn| merge::get(conn, &caller, id.0)).await?;
+    let found = store.glance(move |conn| merge::get(conn, &caller, id.0)).await?;
     Ok(Reply::versioned(found.version, found))
 }
 

@@ -77,7 +77,7 @@ async fn list_privacy_exports(
     responses((status = 200, description = "The export", body = PrivacyExport)), security(("bearer" = ["privacy.manage"])))]
 #[get("/{export_id}")]
 async fn get_privacy_export(caller: Caller, store: Data<Store>, id: Path<PrivacyExport>) -> Answer<PrivacyExport> {
-    let found = store.read(move |conn| privacy::get(conn, &caller, id.0)).await?;
+    let found = store.glance(move |conn| privacy::get(conn, &caller, id.0)).await?;
     Ok(Reply::ok(found))
 }
 

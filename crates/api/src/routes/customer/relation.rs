@@ -70,7 +70,7 @@ async fn create_customer_relation(
     responses((status = 200, description = "The relation", body = Relation)), security(("bearer" = ["customer.read"])))]
 #[get("/{customer_id}/relations/{relation_id}")]
 async fn get_customer_relation(caller: Caller, store: Data<Store>, ids: Path2<Customer, Relation>) -> Answer<Relation> {
-    let found = store.read(move |conn| relation::get(conn, &caller, ids.0, ids.1)).await?;
+    let found = store.glance(move |conn| relation::get(conn, &caller, ids.0, ids.1)).await?;
     Ok(Reply::versioned(found.version, found))
 }
 

@@ -68,7 +68,7 @@ async fn create_tag_domain(caller: Caller, store: Data<Store>, body: Json<NewTag
     responses((status = 200, description = "The domain", body = TagDomain)), security(("bearer" = ["customer.read"])))]
 #[get("/{tag_domain_id}")]
 async fn get_tag_domain(caller: Caller, store: Data<Store>, id: Path<TagDomain>) -> Answer<TagDomain> {
-    let found = store.read(move |conn| domain::get(conn, &caller, id.0)).await?;
+    let found = store.glance(move |conn| domain::get(conn, &caller, id.0)).await?;
     Ok(Reply::versioned(found.version, found))
 }
 
@@ -119,7 +119,7 @@ async fn create_tag(caller: Caller, store: Data<Store>, body: Json<NewTag>) -> A
     responses((status = 200, description = "The tag", body = Tag)), security(("bearer" = ["customer.read"])))]
 #[get("/{tag_id}")]
 async fn get_tag(caller: Caller, store: Data<Store>, id: Path<Tag>) -> Answer<Tag> {
-    let found = store.read(move |conn| definition::get(conn, &caller, id.0)).await?;
+    let found = store.glance(move |conn| definition::get(conn, &caller, id.0)).await?;
     Ok(Reply::versioned(found.version, found))
 }
 
@@ -183,7 +183,7 @@ async fn get_customer_tag(caller: Caller, store: Data<Store>, ids: Path2<Custome
     let found = if present::shows_sensitive(&caller) {
         store.write(move |tx| list::disclose_one(tx, &caller, ids.0, ids.1)).await?
     } else {
-        store.read(move |conn| list::get(conn, &caller, ids.0, ids.1)).await?
+        store.glance(move |conn| list::get(conn, &caller, ids.0, ids.1)).await?
     };
     Ok(Reply::versioned(found.version, found))
 }

@@ -81,7 +81,7 @@ async fn create_export(
     responses((status = 200, description = "The export", body = Export)), security(("bearer" = ["export.create"])))]
 #[get("/{export_id}")]
 async fn get_export(caller: Caller, store: Data<Store>, id: Path<Export>) -> Answer<Export> {
-    let found = store.read(move |conn| export::get(conn, &caller, id.0)).await?;
+    let found = store.glance(move |conn| export::get(conn, &caller, id.0)).await?;
     let version = found.version;
     Ok(if found.download_url.is_some() { Reply::fresh(version, found) } else { Reply::versioned(version, found) })
 }

@@ -92,7 +92,7 @@ async fn create_import(
     responses((status = 200, description = "The import", body = Import)), security(("bearer" = ["import.read"])))]
 #[get("/{import_id}")]
 async fn get_import(caller: Caller, store: Data<Store>, id: Path<Import>) -> Answer<Import> {
-    let found = store.read(move |conn| import::get(conn, &caller, id.0)).await?;
+    let found = store.glance(move |conn| import::get(conn, &caller, id.0)).await?;
     Ok(Reply::versioned(found.version, found))
 }
 

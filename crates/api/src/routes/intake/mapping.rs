@@ -45,6 +45,6 @@ async fn create_mapping(caller: Caller, store: Data<Store>, body: Json<NewMappin
     responses((status = 200, description = "The revision", body = Mapping)), security(("bearer" = ["import.read"])))]
 #[get("/{mapping_id}")]
 async fn get_mapping(caller: Caller, store: Data<Store>, id: Path<Mapping>) -> Answer<Mapping> {
-    let found = store.read(move |conn| mapping::get(conn, &caller, id.0)).await?;
+    let found = store.glance(move |conn| mapping::get(conn, &caller, id.0)).await?;
     Ok(Reply::versioned(1, found))
 }

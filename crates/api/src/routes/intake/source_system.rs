@@ -52,7 +52,7 @@ async fn create_source_system(caller: Caller, store: Data<Store>, body: Json<New
     responses((status = 200, description = "The source system", body = SourceSystem)), security(("bearer" = ["import.read"])))]
 #[get("/{source_system_id}")]
 async fn get_source_system(caller: Caller, store: Data<Store>, id: Path<SourceSystem>) -> Answer<SourceSystem> {
-    let found = store.read(move |conn| source_system::get(conn, &caller, id.0)).await?;
+    let found = store.glance(move |conn| source_system::get(conn, &caller, id.0)).await?;
     Ok(Reply::versioned(found.version, found))
 }
 

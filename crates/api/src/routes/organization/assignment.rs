@@ -37,7 +37,8 @@ async fn list_assignments(caller: Caller, store: Data<Store>, query: ListQuery<A
 /// Create an assignment
 ///
 /// Gives a customer somebody who looks after it. Of the primarily responsible there is one at a time, who becomes the
-/// customer's owner; another one is a conflict until that assignment has ended.
+/// customer's owner; another one is a conflict until that assignment has ended, and so is one more customer than the
+/// person can look after.
 #[utoipa::path(tag = "assignments", request_body = NewAssignment, responses((status = 201, description = "The new assignment", body = Assignment)),
     security(("bearer" = ["assignment.manage"])))]
 #[post("")]
@@ -53,7 +54,7 @@ async fn create_assignment(caller: Caller, store: Data<Store>, body: Json<NewAss
     responses((status = 200, description = "The assignment", body = Assignment)), security(("bearer" = ["assignment.read"])))]
 #[get("/{assignment_id}")]
 async fn get_assignment(caller: Caller, store: Data<Store>, id: Path<Assignment>) -> Answer<Assignment> {
-    let found = store.read(move |conn| assignment::get(conn, &caller, id.0)).await?;
+    let found = store.glance(move |conn| assignment::get(conn, &caller, id.0)).await?;
     Ok(Reply::versioned(found.version, found))
 }
 

@@ -44,7 +44,7 @@ async fn create_branch(caller: Caller, store: Data<Store>, body: Json<NewBranch>
     responses((status = 200, description = "The branch", body = Branch)), security(("bearer" = ["branch.read"])))]
 #[get("/{branch_id}")]
 async fn get_branch(caller: Caller, store: Data<Store>, id: Path<Branch>) -> Answer<Branch> {
-    let found = store.read(move |conn| branch::get(conn, &caller, id.0)).await?;
+    let found = store.glance(move |conn| branch::get(conn, &caller, id.0)).await?;
     Ok(Reply::versioned(found.version, found))
 }
 

@@ -44,7 +44,7 @@ async fn create_role(caller: Caller, store: Data<Store>, body: Json<NewRole>) ->
     responses((status = 200, description = "The role", body = Role)), security(("bearer" = ["role.read"])))]
 #[get("/{role_id}")]
 async fn get_role(caller: Caller, store: Data<Store>, id: Path<Role>) -> Answer<Role> {
-    let found = store.read(move |conn| role::get(conn, &caller, id.0)).await?;
+    let found = store.glance(move |conn| role::get(conn, &caller, id.0)).await?;
     Ok(Reply::versioned(found.version, found))
 }
 

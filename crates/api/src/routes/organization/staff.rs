@@ -2,7 +2,10 @@
 
 use actix_web::{get, patch, post, web::Data};
 use kehu_kernel::{Page, PageParams, Store};
-use kehu_organization::staff::{self, NewStaff, Staff, StaffDeactivation, StaffFilter, StaffId, StaffPatch};
+use kehu_organization::{
+    portfolio::{self, Portfolio},
+    staff::{self, NewStaff, Staff, StaffDeactivation, StaffFilter, StaffId, StaffPatch},
+};
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::{
@@ -12,7 +15,13 @@ use crate::{
 
 /// The operations of this file.
 pub fn configure(config: &mut ServiceConfig<'_>) {
-    config.service(list_staff).service(create_staff).service(get_staff).service(update_staff).service(deactivate_staff);
+    config
+        .service(list_staff)
+        .service(create_staff)
+        .service(get_staff)
+        .service(update_staff)
+        .service(deactivate_staff)
+        .service(get_portfolio);
 }
 
 /// List staff
@@ -45,7 +54,7 @@ async fn create_staff(caller: Caller, store: Data<Store>, body: Json<NewStaff>) 
     responses((status = 200, description = "The staff member", body = Staff)), security(("bearer" = ["staff.read"])))]
 #[get("/{staff_id}")]
 async fn get_staff(caller: Caller, store: Data<Store>, id: Path<Staff>) -> Answer<Staff> {
-    let found = store.read(move |conn| staff::get(conn, &caller, id.0)).await?;
+    let found = store.glance(move |conn| staff::get(conn, &caller, id.0)).await?;
     Ok(Reply::versioned(found.version, found))
 }
 
@@ -81,4 +90,16 @@ async fn deactivate_staff(
 ) -> Answer<Staff> {
     let changed = store.write(move |tx| staff::deactivate(tx, &caller, id.0, version.0, &body.0)).await?;
     Ok(Reply::versioned(changed.version, changed))
+}
+
+/// Get a portfolio
+///
+/// How many customers a staff member looks after now, as what, and how many more they can take. `list_assignments` lists
+/// them, `list_account_due_dates` what falls due on their accounts.
+#[utoipa::path(tag = "staff", params(("staff_id" = StaffId, Path, description = "Id of the staff member")),
+    responses((status = 200, description = "The portfolio", body = Portfolio)), security(("bearer" = ["assignment.read"])))]
+#[get("/{staff_id}/portfolio")]
+async fn get_portfolio(caller: Caller, store: Data<Store>, id: Path<Staff>) -> Answer<Portfolio> {
+    let found = store.read(move |conn| portfolio::get(conn, &caller, id.0)).await?;
+    Ok(Reply::ok(found))
 }

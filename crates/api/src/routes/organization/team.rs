@@ -44,7 +44,7 @@ async fn create_team(caller: Caller, store: Data<Store>, body: Json<NewTeam>) ->
     responses((status = 200, description = "The team", body = Team)), security(("bearer" = ["staff.read"])))]
 #[get("/{team_id}")]
 async fn get_team(caller: Caller, store: Data<Store>, id: Path<Team>) -> Answer<Team> {
-    let found = store.read(move |conn| team::get(conn, &caller, id.0)).await?;
+    let found = store.glance(move |conn| team::get(conn, &caller, id.0)).await?;
     Ok(Reply::versioned(found.version, found))
 }
 

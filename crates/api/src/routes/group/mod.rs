@@ -1,0 +1,7 @@
+//! Groups of customers and evaluations of their segmentation.
+
+pub mod evaluation;
+pub mod group;
+pub mod member;
+pub mod proposal;
+pub mod regroup;

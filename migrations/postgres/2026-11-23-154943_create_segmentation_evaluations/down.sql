@@ -1,0 +1,3 @@
+DROP TABLE group_lineage_groups;
+DROP TABLE group_lineages;
+DROP TABLE segmentation_evaluations;
