@@ -138,7 +138,8 @@ async fn proposes_as_far_as_the_caller_sees(app: App) {
     let marketer = app.role_at("marketer", "SH");
     let found = marketer.post(PROPOSE, json!({ "customer_id": near["id"] })).await.expect(200);
     assert_eq!(found["proposals"], json!([]));
-    assert_eq!(marketer.post(PROPOSE, json!({ "customer_id": far["id"] })).await.problem(404), "not_found");
+    let far = marketer.post(PROPOSE, json!({ "customer_id": far["id"] })).await;
+    assert_eq!(far.pointers(422), ["/customer_id"]);
     let all = marketer.post(PROPOSE, json!({})).await.expect(200);
     assert_eq!((&all["proposals"], &all["examined_count"]), (&json!([]), &json!(1)));
     assert_eq!(app.role_at("teller", "SH").post(PROPOSE, json!({})).await.problem(403), "forbidden");
@@ -159,7 +160,7 @@ async fn proposes_the_corporate_tree_as_a_group(app: App) {
     assert_eq!(found["truncated"], false);
     assert_eq!(admin.post(propose, json!({ "customer_id": one["id"] })).await.problem(409), "not_an_organisation");
     let nobody = json!({ "customer_id": "01890a5d-ac96-774b-bcce-b302099a8057" });
-    assert_eq!(admin.post(propose, nobody).await.problem(404), "not_found");
+    assert_eq!(admin.post(propose, nobody).await.pointers(422), ["/customer_id"]);
 }
 
 async fn sums_up_what_members_have(app: App) {

@@ -310,6 +310,17 @@ pub fn unknown(conn: &mut Conn, actor: &Actor, pointer: &str, id: CustomerId) ->
     })
 }
 
+/// What was found of a customer whom a field names: where it is out of sight, that is a fault of the field, not of the address.
+///
+/// # Errors
+/// As `found`, with [`unknown`] in the place of [`Error::NotFound`].
+pub fn named<T>(conn: &mut Conn, actor: &Actor, pointer: &str, id: CustomerId, found: Result<T>) -> Result<T> {
+    match found {
+        Err(Error::NotFound) => Err(unknown(conn, actor, pointer, id)?),
+        found => found,
+    }
+}
+
 #[derive(QueryableByName)]
 struct Absorbed {
     #[diesel(sql_type = sql::Uuid)]

@@ -50,7 +50,8 @@ pub struct ProposedCompany {
 /// for a company out of sight; [`kehu_kernel::Error::Conflict`] `not_an_organisation`.
 pub fn propose(conn: &mut Conn, actor: &Actor, request: &CorporateGroupRequest) -> Result<CorporateGroupProposal> {
     scope::allow_inside(actor, Action::GroupManage)?;
-    let tree = tree::of(conn, actor, request.customer_id)?;
+    let found = tree::of(conn, actor, request.customer_id);
+    let tree = scope::named(conn, actor, "/customer_id", request.customer_id, found)?;
     let mut explanation = Explanation::new("group.corporate", 1)
         .input("customer_id", request.customer_id.to_string())
         .input("as_of", conn.now.date().to_string());

@@ -1,7 +1,7 @@
 //! New links and changes, under the invariants of ownership.
 
 use diesel::{BoolExpressionMethods, ExpressionMethods, QueryDsl, RunQueryDsl, SelectableHelper};
-use kehu_customer::CustomerId;
+use kehu_customer::{CustomerId, scope};
 use kehu_kernel::{
     Action, Actor, BasisPoints, Conn, Date, Error, FieldError, Result, Tx,
     error::taken,
@@ -164,10 +164,8 @@ pub(super) fn lock(tx: &mut Tx<'_>, actor: &Actor, id: AccountLinkId, version: i
 
 /// A customer that the actor may see, locked: it is not merged into another one before the link is written.
 pub(super) fn see_customer(tx: &mut Tx<'_>, actor: &Actor, id: CustomerId) -> Result<()> {
-    match kehu_customer::scope::lock(tx, actor, Action::CustomerRead, id) {
-        Err(Error::NotFound) => Err(kehu_customer::scope::unknown(tx, actor, "/customer_id", id)?),
-        found => found.map(|_| ()),
-    }
+    let found = scope::lock(tx, actor, Action::CustomerRead, id);
+    scope::named(tx, actor, "/customer_id", id, found).map(drop)
 }
 
 /// Locks the account until the end of the transaction, so that what is checked about its links stays true.

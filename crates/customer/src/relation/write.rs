@@ -28,10 +28,8 @@ pub fn create(tx: &mut Tx<'_>, actor: &Actor, customer: CustomerId, new: NewRela
         scope::hold(tx, id)?;
     }
     let one = scope::within(tx, &reach, customer)?;
-    let other = match scope::within(tx, &reach, new.related_customer_id) {
-        Err(Error::NotFound) => return Err(scope::unknown(tx, actor, "/related_customer_id", new.related_customer_id)?),
-        found => found?,
-    };
+    let found = scope::within(tx, &reach, new.related_customer_id);
+    let other = scope::named(tx, actor, "/related_customer_id", new.related_customer_id, found)?;
     let row = row_of(customer, new, tx.now)?;
     record(tx, &row, (one.kind, other.kind))?;
     let data = json!({ "type": row.relation_type, "related_customer_id": row.related_customer_id });

@@ -110,8 +110,8 @@ pub struct HouseholdTie {
 /// Proposes households of people who are in none: of one customer, or of all within reach, some at a time.
 ///
 /// # Errors
-/// [`Error::Forbidden`] without `group.manage`, `customer.read` and the right to see contact data; [`Error::NotFound`] for a customer out of
-/// sight; [`Error::Conflict`] `not_a_person` or `in_a_household`.
+/// [`Error::Forbidden`] without `group.manage`, `customer.read` and the right to see contact data; [`Error::Invalid`] `/customer_id`
+/// `unknown_customer` for one out of sight; [`Error::Conflict`] `not_a_person` or `in_a_household`.
 pub fn propose(conn: &mut Conn, actor: &Actor, request: &HouseholdProposalRequest) -> Result<HouseholdProposals> {
     scope::allow_inside(actor, Action::GroupManage)?;
     let reach = actor.allow(Action::CustomerRead)?;
@@ -136,7 +136,8 @@ pub fn propose(conn: &mut Conn, actor: &Actor, request: &HouseholdProposalReques
 
 /// The one customer that is asked for.
 fn one(conn: &mut Conn, actor: &Actor, id: CustomerId) -> Result<CustomerId> {
-    let row = kehu_customer::require(conn, actor, Action::CustomerRead, id)?;
+    let found = scope::require(conn, actor, Action::CustomerRead, id);
+    let row = scope::named(conn, actor, "/customer_id", id, found)?;
     if row.kind != CustomerKind::Personal {
         return Err(Error::conflict("not_a_person", "Only people live in households."));
     }
