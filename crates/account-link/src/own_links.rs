@@ -29,6 +29,9 @@ pub(crate) fn end(living: &HashMap<CustomerId, CustomerId>, id: CustomerId) -> C
     living.get(&id).copied().unwrap_or(id)
 }
 
+/// How many accounts a statement names. There is one for each number of them, so of more it asks for the links themselves.
+pub(crate) const NAMED: usize = 16;
+
 /// The accounts to which customers that are one are linked on a day, for `.eq_any(…)`: `held_by!(ids, day)`. One
 /// statement for nearly all customers, where a list of accounts would be another one for each number of them.
 macro_rules! held_by {
@@ -43,3 +46,19 @@ macro_rules! held_by {
     }};
 }
 pub(crate) use held_by;
+
+/// The rows of a table that belong to the accounts to which customers that are one are linked on a day, where those accounts
+/// are at hand: `of_held!(table, ids, day, accounts, rows => …)`. Few are named, for which the database knows a better way.
+macro_rules! of_held {
+    ($table:ident, $customers:expr, $day:expr, $accounts:expr, $rows:ident => $done:expr) => {{
+        let accounts: &[$crate::account::AccountId] = $accounts;
+        if accounts.len() <= $crate::own_links::NAMED {
+            let $rows = || $table::table.filter(kehu_kernel::store::among($table::account_id, accounts.to_vec()));
+            $done
+        } else {
+            let $rows = || $table::table.filter($table::account_id.eq_any($crate::own_links::held_by!($customers, $day)));
+            $done
+        }
+    }};
+}
+pub(crate) use of_held;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use kehu_customer::CustomerId;
-use kehu_kernel::{Action, Actor, AnyId, BasisPoints, Conn, Currency, Date, Money, Result, access::FieldClass, text_enum};
+use kehu_kernel::{Action, Actor, AnyId, BasisPoints, Conn, Currency, Date, Error, Money, Result, access::FieldClass, text_enum};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -118,7 +118,8 @@ pub fn of_customer(conn: &mut Conn, actor: &Actor, id: CustomerId, query: &Portf
     kehu_customer::require(conn, actor, Action::CustomerRead, id)?;
     kehu_customer::require(conn, actor, Action::AccountRead, id)?;
     let day = query.as_of.unwrap_or_else(|| conn.now.date());
-    let (held, accounts) = Held::load(conn, actor, id, day)?;
+    let records = kehu_customer::scope::lineage(conn, id)?;
+    let (held, accounts) = Held::load(conn, actor, records, day)?;
     Ok(held.grouped(actor, accounts, query.group_by.unwrap_or(AccountGrouping::Branch)))
 }
 
@@ -135,9 +136,10 @@ pub(crate) struct Held {
 }
 
 impl Held {
-    /// Reads it, with the accounts themselves in the order of their ids; the caller has checked the right to see the customer.
-    pub fn load(conn: &mut Conn, actor: &Actor, id: CustomerId, day: Date) -> Result<(Self, Vec<Account>)> {
-        let records = kehu_customer::scope::lineage(conn, id)?;
+    /// Reads it, with the accounts themselves in the order of their ids. `records` are the customer and what it has absorbed,
+    /// it first; the caller has checked the right to see it.
+    pub fn load(conn: &mut Conn, actor: &Actor, records: Vec<CustomerId>, day: Date) -> Result<(Self, Vec<Account>)> {
+        let id = *records.first().ok_or(Error::NotFound)?;
         let (links_ever, others) = link::around(conn, id, &records, day)?;
         let mut links: BTreeMap<AccountId, Vec<LinkRow>> = BTreeMap::new();
         for link in links_ever.iter().filter(|link| link.holds_on(day)) {

@@ -19,7 +19,7 @@ use utoipa::{IntoParams, ToSchema};
 use crate::{
     account::{Account, AccountId, labels},
     balance::see_amounts,
-    own_links::held_by,
+    own_links::of_held,
     scope,
 };
 
@@ -181,10 +181,11 @@ pub(crate) fn of_customer(
     accounts: &[Account],
     shown: i64,
 ) -> Result<(Vec<StandingOrder>, i64)> {
-    let all = || standing_orders::table.filter(standing_orders::account_id.eq_any(held_by!(ids, day)));
-    let rows: Vec<StandingOrderRow> =
-        all().order(standing_orders::id.desc()).limit(shown + 1).select(StandingOrderRow::as_select()).load(&mut conn.db)?;
-    let (rows, count) = counted(rows, shown, || Ok(all().count().get_result(&mut conn.db)?))?;
+    let of: Vec<AccountId> = accounts.iter().map(|account| account.id).collect();
+    let (rows, count): (Vec<StandingOrderRow>, i64) = of_held!(standing_orders, ids, day, &of, all => {
+        let latest = all().order(standing_orders::id.desc()).limit(shown + 1).select(StandingOrderRow::as_select());
+        counted(latest.load(&mut conn.db)?, shown, || Ok(all().count().get_result(&mut conn.db)?))?
+    });
     let labels = accounts.iter().map(|account| (account.id, account.number.clone())).collect();
     Ok((named(rows, &labels), count))
 }

@@ -53,14 +53,14 @@ pub struct Movements {
     pub transaction_count: i64,
 }
 
-/// The accounts of a customer; the caller has checked the right to see them. `with_movements` asks for standing orders and
-/// transactions, too.
+/// The accounts of a customer and of the records that it has absorbed, `records`, it first; the caller has checked the right to
+/// see them. `with_movements` asks for standing orders and transactions, too.
 ///
 /// # Errors
 /// The database's.
-pub fn accounts(conn: &mut Conn, actor: &Actor, id: CustomerId, with_movements: bool) -> Result<AccountsView> {
+pub fn accounts(conn: &mut Conn, actor: &Actor, records: Vec<CustomerId>, with_movements: bool) -> Result<AccountsView> {
     let today = conn.now.date();
-    let (held, all) = Held::load(conn, actor, id, today)?;
+    let (held, all) = Held::load(conn, actor, records, today)?;
     let moving = with_movements && actor.sees(FieldClass::Internal);
     let movements = if moving { Some(movements(conn, &held.records, &all, today)?) } else { None };
     let (cards, rest): (Vec<Account>, Vec<Account>) =
@@ -95,6 +95,8 @@ fn movements(conn: &mut Conn, records: &[CustomerId], accounts: &[Account], toda
     // A corporate customer with thousands of accounts gets the transactions of the first thousand here.
     let ids: Vec<AccountId> = accounts.iter().map(|account| account.id).take(1_000).collect();
     let latest = transaction::latest(conn, &ids, shown + 1)?;
-    let (transactions, transaction_count) = counted(latest, shown, || transaction::count_of_customer(conn, records, today))?;
+    let all: Vec<AccountId> = accounts.iter().map(|account| account.id).collect();
+    let (transactions, transaction_count) =
+        counted(latest, shown, || transaction::count_of_customer(conn, records, today, &all))?;
     Ok(Movements { standing_orders, standing_order_count, transactions, transaction_count })
 }

@@ -4,12 +4,13 @@ use std::collections::HashMap;
 
 use diesel::{
     BoolExpressionMethods, ExpressionMethods, JoinOnDsl, NullableExpressionMethods, QueryDsl, RunQueryDsl, SelectableHelper,
+    dsl::exists,
 };
 use kehu_kernel::{
     Action, Actor, AnyId, Conn, Date, Reference, Result, Tx,
     access::{ActorKind, FieldClass, Reach},
     audit::{self, Access},
-    schema::{branches, customers, organisation_profiles, personal_profiles, staff},
+    schema::{branches, custom_attributes, customers, organisation_profiles, personal_profiles, staff},
 };
 
 use crate::{
@@ -73,9 +74,10 @@ pub fn record_disclosure(tx: &mut Tx<'_>, actor: &Actor, id: CustomerId) -> Resu
 }
 
 fn one(conn: &mut Conn, actor: &Actor, reach: &Reach, id: CustomerId, sensitive: bool) -> Result<Customer> {
-    let customer = whole(conn, reach, id, Mask { sensitive, itself: actor.kind == ActorKind::Customer })?;
-    let attributes = custom::of(conn, actor, &[id], sensitive)?.remove(&id).unwrap_or_default();
-    Ok(Customer { attributes, ..customer })
+    let found = found(conn, reach, id)?;
+    let attributes = if found.has_attributes { custom::of(conn, actor, &[id], sensitive)?.remove(&id) } else { None };
+    let customer = found.shown(conn.now.date(), Mask { sensitive, itself: actor.kind == ActorKind::Customer });
+    Ok(Customer { attributes: attributes.unwrap_or_default(), ..customer })
 }
 
 /// What a reader of customers is shown of them.
@@ -87,8 +89,27 @@ pub(crate) struct Mask {
     pub itself: bool,
 }
 
-/// One customer within reach with all that its row refers to: by one statement, which for most callers is always the same.
-pub(crate) fn whole(conn: &mut Conn, reach: &Reach, id: CustomerId, mask: Mask) -> Result<Customer> {
+/// One customer with all that its row refers to.
+#[derive(Clone, Debug)]
+pub struct Found {
+    pub(crate) row: CustomerRow,
+    personal: Option<PersonalProfile>,
+    organisation: Option<OrganisationProfile>,
+    owner: Option<Reference>,
+    home_branch: Option<Reference>,
+    /// Whether it has values of custom attributes, which are read by themselves.
+    pub(crate) has_attributes: bool,
+}
+
+impl Found {
+    /// As it is shown, but for its custom attributes.
+    pub(crate) fn shown(self, today: Date, mask: Mask) -> Customer {
+        assemble(self.row, self.personal, self.organisation, self.owner, self.home_branch, today, mask)
+    }
+}
+
+/// One customer within reach: by one statement, which for most callers is always the same.
+pub(crate) fn found(conn: &mut Conn, reach: &Reach, id: CustomerId) -> Result<Found> {
     // The kind decides which profile a customer has, whatever else the tables hold.
     let person = customers::kind.eq(CustomerKind::Personal).and(personal_profiles::customer_id.eq(customers::id));
     let other = customers::kind.ne(CustomerKind::Personal).and(organisation_profiles::customer_id.eq(customers::id));
@@ -105,8 +126,9 @@ pub(crate) fn whole(conn: &mut Conn, reach: &Reach, id: CustomerId, mask: Mask) 
             Option::<OrganisationProfile>::as_select(),
             staff::name.nullable(),
             branches::name.nullable(),
+            exists(custom_attributes::table.filter(custom_attributes::customer_id.eq(customers::id))),
         ));
-    let (row, personal, organisation, owner, home): Parts = match reach {
+    let (row, personal, organisation, owner, home, has_attributes): Parts = match reach {
         Reach::All => query.first(&mut conn.db)?,
         Reach::Subtree(path) => {
             let (from, to) = Reach::path_range(path);
@@ -121,10 +143,10 @@ pub(crate) fn whole(conn: &mut Conn, reach: &Reach, id: CustomerId, mask: Mask) 
     };
     let owner = row.owner_id.zip(owner).map(|(id, name)| Reference::new(id, name));
     let home_branch = row.home_branch_id.zip(home).map(|(id, name)| Reference::new(id, name));
-    Ok(assemble(row, personal, organisation, owner, home_branch, conn.now.date(), mask))
+    Ok(Found { row, personal, organisation, owner, home_branch, has_attributes })
 }
 
-type Parts = (CustomerRow, Option<PersonalProfile>, Option<OrganisationProfile>, Option<String>, Option<String>);
+type Parts = (CustomerRow, Option<PersonalProfile>, Option<OrganisationProfile>, Option<String>, Option<String>, bool);
 
 /// Customers as the actor is shown them, in the same order.
 pub(crate) fn many(conn: &mut Conn, actor: &Actor, rows: Vec<CustomerRow>, sensitive: bool) -> Result<Vec<Customer>> {

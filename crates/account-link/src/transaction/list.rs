@@ -18,7 +18,7 @@ use super::{Channel, Direction, Transaction, TransactionId, TransactionRow};
 use crate::{
     account::{self, AccountId},
     balance::{check_range, see_amounts},
-    own_links::held_by,
+    own_links::of_held,
 };
 
 /// How many accounts one statement asks.
@@ -108,11 +108,10 @@ pub(crate) fn latest(conn: &mut Conn, accounts: &[AccountId], limit: i64) -> Res
     Ok(rows.into_iter().map(Transaction::from).collect())
 }
 
-/// How many transactions the accounts have to which a customer is linked on a day.
-pub(crate) fn count_of_customer(conn: &mut Conn, ids: &[CustomerId], day: Date) -> Result<i64> {
-    let counts: Option<i64> = account_monthly_totals::table
-        .filter(account_monthly_totals::account_id.eq_any(held_by!(ids, day)))
-        .select(sql::<Nullable<BigInt>>("CAST(SUM(credit_count + debit_count) AS BIGINT)"))
-        .first(&mut conn.db)?;
+/// How many transactions the accounts have to which a customer is linked on a day; `accounts` are those accounts.
+pub(crate) fn count_of_customer(conn: &mut Conn, ids: &[CustomerId], day: Date, accounts: &[AccountId]) -> Result<i64> {
+    let sum = || sql::<Nullable<BigInt>>("CAST(SUM(credit_count + debit_count) AS BIGINT)");
+    let counts: Option<i64> =
+        of_held!(account_monthly_totals, ids, day, accounts, rows => rows().select(sum()).first(&mut conn.db)?);
     Ok(counts.unwrap_or(0))
 }

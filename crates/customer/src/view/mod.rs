@@ -2,6 +2,7 @@
 //! relations in short, tags, consents, contact persons.
 
 pub mod alert;
+mod presence;
 pub mod section;
 
 use diesel::{
@@ -27,13 +28,14 @@ use crate::{
     contact_point::ContactPoint,
     identity::Identity,
     matching::bank::candidate::MatchState,
-    present::{self, Mask},
+    present::{self, Found, Mask},
     relation::{self, Relation},
     scope,
     tag::{self, CustomerTag},
 };
 use alert::Circumstances;
 pub use alert::CustomerAlert;
+use presence::Presence;
 pub use section::{Section, Sections};
 
 /// How many items of each kind a view shows.
@@ -138,29 +140,43 @@ pub struct CustomerPart {
     pub open_duplicate_count: Option<i64>,
 }
 
-/// The customer's part of a view. `row` is the customer, which the caller has found in sight; `sensitive` asks for sensitive
-/// fields, of which the caller takes care that they are recorded.
+/// The customer of a view.
+///
+/// # Errors
+/// [`Error::NotFound`] when it is out of sight; [`Error::Forbidden`].
+pub fn subject(conn: &mut Conn, actor: &Actor, id: CustomerId) -> Result<Found> {
+    let reach = actor.allow(Action::CustomerRead)?;
+    present::found(conn, &reach, id)
+}
+
+/// The customer's part of a view. `found` is its [`subject`]; `sensitive` asks for sensitive fields, of which the caller takes
+/// care that they are recorded.
 ///
 /// # Errors
 /// The database's.
-pub fn of(conn: &mut Conn, actor: &Actor, row: CustomerRow, sections: &Sections, sensitive: bool) -> Result<CustomerPart> {
+pub fn of(conn: &mut Conn, actor: &Actor, found: Found, sections: &Sections, sensitive: bool) -> Result<CustomerPart> {
+    let row = found.row.clone();
     let id = row.id;
     let itself = sections.for_customer(actor);
-    let circumstances = circumstances(conn, actor, &row, sections)?;
-    let lineage = scope::lineage(conn, id)?;
-    let (identities, identity_count) = section(sections, Section::Identities, || documents(conn, id))?;
+    let there = Presence::of(conn, id)?;
+    let circumstances = circumstances(conn, actor, &row, sections, there)?;
+    let lineage = if there.merged { scope::lineage(conn, id)? } else { vec![id] };
+    let (identities, identity_count) = section(sections, Section::Identities, true, || documents(conn, id))?;
     let identities: Option<Vec<Identity>> =
         identities.map(|shown| if itself { shown.into_iter().map(Identity::for_customer).collect() } else { shown });
     let (shown, contact_point_count) = points(conn, id)?;
     let contact_points = shown.into_iter().map(|point| point.shown_to(actor)).collect();
-    let (relations, relation_count) = section(sections, Section::Relations, || relation::in_short(conn, actor, id, SHOWN))?;
-    let (tags, tag_count) = section(sections, Section::Tags, || tag::list::shown_in_view(conn, actor, id, SHOWN))?;
-    let (consents, consent_count) = section(sections, Section::Consents, || consent::shown_in_view(conn, id, SHOWN))?;
-    let (contact_persons, contact_person_count) =
-        section(sections, Section::ContactPersons, || contact_person::list::shown_in_view(conn, actor, &row, SHOWN))?;
+    let (relations, relation_count) =
+        section(sections, Section::Relations, there.relations, || relation::in_short(conn, actor, id, SHOWN))?;
+    let (tags, tag_count) = section(sections, Section::Tags, there.tags, || tag::list::shown_in_view(conn, actor, id, SHOWN))?;
+    let (consents, consent_count) =
+        section(sections, Section::Consents, there.consents, || consent::shown_in_view(conn, id, SHOWN))?;
+    let (contact_persons, contact_person_count) = section(sections, Section::ContactPersons, there.employments, || {
+        contact_person::list::shown_in_view(conn, actor, &row, SHOWN)
+    })?;
     let mask = Mask { sensitive, itself };
-    let attributes = custom::shown_in_view(conn, actor, id, mask)?;
-    let customer = Customer { attributes, ..present::whole(conn, &Reach::All, id, mask)? };
+    let attributes = if found.has_attributes { custom::shown_in_view(conn, actor, id, mask)? } else { Vec::new() };
+    let customer = Customer { attributes, ..found.shown(conn.now.date(), mask) };
     let alerts = alert::of(&customer, identities.as_deref(), &circumstances, conn.now.date());
     let profile = CustomerProfileView {
         customer,
@@ -180,14 +196,18 @@ pub fn of(conn: &mut Conn, actor: &Actor, row: CustomerRow, sections: &Sections,
     Ok(CustomerPart { profile, alerts, lineage, open_duplicate_count: circumstances.duplicates.map(|(count, _)| count) })
 }
 
-/// The items of a section with their count, if the view shows it.
-fn section<T>(
+/// The items of a section with their count, if the view shows it; they are read if there are any.
+fn section<T: Default>(
     sections: &Sections,
     section: Section,
+    any: bool,
     read: impl FnOnce() -> Result<(T, i64)>,
 ) -> Result<(Option<T>, Option<i64>)> {
     if !sections.shows(section) {
         return Ok((None, None));
+    }
+    if !any {
+        return Ok((Some(T::default()), Some(0)));
     }
     read().map(|(items, count)| (Some(items), Some(count)))
 }
@@ -219,12 +239,19 @@ fn points(conn: &mut Conn, id: CustomerId) -> Result<(Vec<ContactPoint>, i64)> {
 type Tally = (Option<i64>, Option<Instant>);
 
 /// Facts that alerts are derived from, as far as the caller is told of them; customers are told of none.
-fn circumstances(conn: &mut Conn, actor: &Actor, row: &CustomerRow, sections: &Sections) -> Result<Circumstances> {
+fn circumstances(
+    conn: &mut Conn,
+    actor: &Actor,
+    row: &CustomerRow,
+    sections: &Sections,
+    there: Presence,
+) -> Result<Circumstances> {
     if sections.for_customer(actor) {
         return Ok(Circumstances::default());
     }
-    let held_since = if sections.may(Action::PrivacyManage) { held_since(conn, row.id)? } else { None };
+    let held_since = if there.holds && sections.may(Action::PrivacyManage) { held_since(conn, row.id)? } else { None };
     let duplicates = match actor.reach(Action::CustomerMatch) {
+        Some(_) if sections.shows(Section::Duplicates) && !there.duplicates => Some((0, None)),
         Some(reach) if sections.shows(Section::Duplicates) => Some(duplicates(conn, &reach, row.id)?),
         _ => None,
     };

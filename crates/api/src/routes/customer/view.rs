@@ -8,11 +8,11 @@ use kehu_account_link::{
     view as account_view,
 };
 use kehu_customer::{
-    Customer, CustomerAlert, CustomerId, present, scope,
+    Customer, CustomerAlert, CustomerId, present,
     timeline::{self, TimelineEntry},
     view::{self as customer_view, CustomerProfileView, Perspective, Section, Sections, ViewQuery, alert},
 };
-use kehu_kernel::{Action, Actor, Conn, Instant, Result, Store};
+use kehu_kernel::{Actor, Conn, Instant, Result, Store};
 use kehu_organization::assignment::{self, Assignment};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -153,9 +153,9 @@ pub fn compose(
     perspective: Perspective,
     sensitive: bool,
 ) -> Result<CustomerView> {
-    let row = scope::require(conn, actor, Action::CustomerRead, id)?;
+    let subject = customer_view::subject(conn, actor, id)?;
     let sections = Sections::of(conn, actor, id, perspective)?;
-    let own = customer_view::of(conn, actor, row, &sections, sensitive)?;
+    let own = customer_view::of(conn, actor, subject, &sections, sensitive)?;
     let merged = i64::try_from(own.lineage.len()).unwrap_or(i64::MAX).saturating_sub(1);
     let mut view = CustomerView {
         perspective,
@@ -185,7 +185,7 @@ pub fn compose(
     let mut spans = Vec::new();
     if sections.shows(Section::Accounts) {
         let with_movements = sections.shows(Section::Transactions);
-        let mut held = account_view::accounts(conn, actor, id, with_movements)?;
+        let mut held = account_view::accounts(conn, actor, own.lineage.clone(), with_movements)?;
         view.alerts.append(&mut held.alerts);
         spans = std::mem::take(&mut held.spans);
         view.add_accounts(held);
