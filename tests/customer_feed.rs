@@ -24,6 +24,7 @@ both_databases!(
     finds_customers_by_verified_identity,
     better_sources_win,
     children_wait_for_their_customers,
+    a_customer_gets_each_contact_point_once,
     a_thousand_at_once
 );
 
@@ -37,6 +38,17 @@ fn id(outcome: &Outcome) -> String {
     match outcome {
         Outcome::Created(id) | Outcome::Updated(id) | Outcome::Unchanged(id) => id.to_string(),
         other => panic!("{other:?}"),
+    }
+}
+
+/// What became of a record, in a word, or what was wrong with it.
+fn told(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Rejected(faults) => faults.iter().map(|fault| fault.pointer.clone()).collect::<Vec<_>>().join(" "),
+        Outcome::Parked { waiting_for } => waiting_for.clone(),
+        Outcome::Created(_) => "created".into(),
+        Outcome::Updated(_) => "updated".into(),
+        Outcome::Unchanged(_) => "unchanged".into(),
     }
 }
 
@@ -110,14 +122,7 @@ async fn one_bad_record_stops_no_other(app: App) {
             { "source_id": "6", "full_name": "F2" }
         ]),
     );
-    let pointer = |outcome: &Outcome| match outcome {
-        Outcome::Rejected(faults) => faults.iter().map(|fault| fault.pointer.clone()).collect::<Vec<_>>().join(" "),
-        Outcome::Parked { waiting_for } => waiting_for.clone(),
-        Outcome::Created(_) => "created".into(),
-        Outcome::Updated(_) => "updated".into(),
-        Outcome::Unchanged(_) => "unchanged".into(),
-    };
-    let told: Vec<String> = outcomes.iter().map(pointer).collect();
+    let told: Vec<String> = outcomes.iter().map(told).collect();
     assert_eq!(
         told,
         ["/nationality", "branch:core:nowhere", "/source_id", "/legal_name", "/identities/0/number", "created", "updated"]
@@ -185,6 +190,42 @@ async fn better_sources_win(app: App) {
     assert_eq!((&noted["observed_at"], &noted["duration_seconds"]), (&json!("2026-01-02T03:04:05Z"), &json!(0)));
     customers(&app, &core, json!([{ "source_id": "1", "full_name": "Li Na", "employer": "Mill", "occupation": "director" }]));
     assert_eq!(admin.get(&at).await.expect(200)["personal"]["occupation"], "director");
+}
+
+async fn a_customer_gets_each_contact_point_once(app: App) {
+    let source = Source::new("core");
+    let made =
+        customers(&app, &source, json!([{ "source_id": "1", "full_name": "王伟" }, { "source_id": "2", "full_name": "李娜" }]));
+    let admin = app.role("administrator");
+    let points = |of: &Outcome| format!("/v1/customers/{}/contact-points", id(of));
+    let ended = admin.post(&points(&made[0]), json!({ "kind": "phone", "value": "13800138009" })).await.expect(201);
+    let end = format!("{}/{}/end", points(&made[0]), ended["id"].as_str().unwrap());
+    admin.command(&end, 1, json!({})).await.expect(200);
+    let said = json!([
+        { "customer_source_id": "1", "kind": "phone", "value": "13800138000" },
+        { "customer_source_id": "1", "kind": "phone", "value": "+86 138 0013 8000" },
+        { "customer_source_id": "2", "kind": "phone", "value": "13800138000" },
+        { "customer_source_id": "1", "kind": "phone", "value": "13800138009" },
+        { "customer_source_id": "1", "kind": "phone", "value": "none" },
+        { "customer_source_id": "3", "kind": "phone", "value": "13800138001" }
+    ]);
+    let records: Vec<ContactPointRecord> = serde_json::from_value(said).unwrap();
+    let apply = || {
+        let (source, records) = (source.clone(), records.clone());
+        app.store.write_blocking(move |tx| feed::contact_points::apply(tx, &Actor::system(), &source, &records)).unwrap()
+    };
+    let words = |outcomes: &[Outcome]| outcomes.iter().map(told).collect::<Vec<_>>();
+    // What ended is not brought back.
+    assert_eq!(words(&apply()), ["created", "unchanged", "created", "unchanged", "/value", "customer:core:3"]);
+    assert_eq!(words(&apply()), ["unchanged", "unchanged", "unchanged", "unchanged", "/value", "customer:core:3"]);
+    for customer in &made {
+        let held = admin.get(&points(customer)).await.expect(200)["items"].clone();
+        let held: Vec<&Value> = held.as_array().unwrap().iter().filter(|point| point["valid_to"].is_null()).collect();
+        assert_eq!(held.iter().map(|point| &point["normalised"]).collect::<Vec<_>>(), [&json!("+8613800138000")]);
+        // Its ratios and what it is compared by came with it.
+        let quality = admin.get(&format!("/v1/customers/{}", id(customer))).await.expect(200)["data_quality"].clone();
+        assert_ne!(quality["accuracy_bp"], json!(0));
+    }
 }
 
 async fn children_wait_for_their_customers(app: App) {

@@ -14,7 +14,7 @@ use kehu_kernel::{
     AnyId, Error, Result, Store,
     crypto::Keyring,
     schema::branches,
-    store::{Backend, StoreOptions, listed, up_to},
+    store::{Backend, Kind, StoreOptions, given, listed, up_to},
     time::Clock,
 };
 
@@ -27,7 +27,8 @@ both_databases!(
     writers_of_two_processes_wait_for_each_other,
     readers_do_not_wait_for_a_writer,
     a_read_ends_when_nobody_waits_for_it,
-    several_queries_are_counted_up_to_a_limit
+    several_queries_are_counted_up_to_a_limit,
+    changes_given_as_text_are_carried_out
 );
 
 /// Makes a row with a version; its name is the counter.
@@ -304,6 +305,28 @@ async fn several_queries_are_counted_up_to_a_limit(app: App) {
         counted.unwrap()
     };
     assert_eq!((count(2), count(5), count(9)), (2, 5, 5));
+}
+
+/// What PostgreSQL keeps prepared on this connection of such statements.
+fn kept_prepared(conn: &mut kehu_kernel::Conn, like: &str) -> i64 {
+    let Kind::Postgres(conn) = &mut conn.db.kind else { return 1 };
+    let count =
+        diesel::dsl::sql::<diesel::sql_types::BigInt>("SELECT COUNT(*) FROM pg_prepared_statements WHERE statement LIKE ");
+    count.bind::<diesel::sql_types::Text, _>(like).get_result(conn).unwrap()
+}
+
+async fn changes_given_as_text_are_carried_out(app: App) {
+    let (one, other) = (add(&app.store, "A").unwrap(), add(&app.store, "B").unwrap());
+    let changed = app.store.write_blocking(move |tx| {
+        let text = "UPDATE branches SET version = {}, status = {} WHERE id = {} AND version = {}";
+        let change = |id: AnyId, version: i64| given::<()>(text, vec![9.into(), "closed".into(), id.into(), version.into()]);
+        let counts = [(one, 1), (one, 1), (other, 1)].map(|(id, version)| change(id, version).execute(&mut tx.db).unwrap());
+        assert_eq!(kept_prepared(tx, "UPDATE branches SET version%"), 1);
+        Ok(counts)
+    });
+    assert_eq!(changed.unwrap(), [1, 0, 1]);
+    let closed = branches::table.filter(branches::status.eq("closed")).filter(branches::version.eq(9));
+    assert_eq!(app.store.read_blocking(|conn| Ok(closed.count().get_result::<i64>(&mut conn.db)?)).unwrap(), 2);
 }
 
 /// Waits until no read connection is in use any more.

@@ -11,7 +11,9 @@ use utoipa::ToSchema;
 use validator::Validate;
 
 use crate::{
-    CustomerId, index,
+    CustomerId, CustomerRow,
+    facts::Known,
+    index,
     rules::{self, folded, identity_number, phone},
     scope,
 };
@@ -322,23 +324,19 @@ pub fn get(conn: &mut Conn, actor: &Actor, customer: CustomerId, id: ContactPoin
 /// # Errors
 /// [`Error::NotFound`]; [`Error::Invalid`]; [`Error::Conflict`] `contact_point_exists` when the customer has it already.
 pub fn create(tx: &mut Tx<'_>, actor: &Actor, customer: CustomerId, new: NewContactPoint) -> Result<ContactPoint> {
-    scope::lock(tx, actor, Action::CustomerWrite, customer)?;
+    let holder = scope::lock(tx, actor, Action::CustomerWrite, customer)?;
     let row = new.into_row(customer, tx.now)?;
-    let same: i64 = contact_points::table
-        .filter(contact_points::customer_id.eq(customer))
-        .filter(contact_points::kind.eq(row.kind))
-        .filter(contact_points::normalised.eq(&row.normalised))
-        .filter(contact_points::valid_to.is_null())
-        .count()
-        .get_result(&mut tx.db)?;
-    if same > 0 {
+    let mut known = Known::around(tx, vec![holder])?;
+    let same = |point: &ContactPoint| point.kind == row.kind && point.normalised == row.normalised;
+    if known.all().any(|facts| facts.contact_points.iter().any(same)) {
         return Err(Error::conflict("contact_point_exists", "The customer has this contact point already."));
     }
     if row.preferred {
         yield_preference(tx, &row)?;
     }
     diesel::insert_into(contact_points::table).values(&row).execute(&mut tx.db)?;
-    index::refresh(tx, &[customer])?;
+    known.gain(&row);
+    index::refresh_known(tx, &known)?;
     tx.emit(actor, NewEvent::new("contact_point.created", row.id, json!({ "kind": row.kind })).of_customer(customer));
     Ok(row.shown_to(actor))
 }
@@ -355,7 +353,7 @@ pub fn update(
     version: i64,
     change: ContactPointPatch,
 ) -> Result<ContactPoint> {
-    let before = find_open(tx, actor, customer, id)?;
+    let (holder, before) = find_open(tx, actor, customer, id)?;
     let from = change.valid_from.unwrap_or(before.valid_from);
     if from.zip(before.valid_to).is_some_and(|(from, to)| from >= to) {
         return Err(Error::invalid("/valid_from", "after_end", "A contact point cannot begin after it ends."));
@@ -384,7 +382,7 @@ pub fn update(
     if updated == 0 {
         return Err(Error::PreconditionFailed { current: before.version });
     }
-    index::refresh(tx, &[customer])?;
+    index::refresh_records(tx, holder)?;
     tx.emit(actor, NewEvent::new("contact_point.updated", id, json!({ "kind": before.kind })).of_customer(customer));
     Ok(find(tx, customer, id)?.shown_to(actor))
 }
@@ -401,7 +399,7 @@ pub fn end(
     version: i64,
     end: &ContactPointEnd,
 ) -> Result<ContactPoint> {
-    let before = find_open(tx, actor, customer, id)?;
+    let (holder, before) = find_open(tx, actor, customer, id)?;
     let today = tx.now.date();
     let valid_to = end.valid_to.unwrap_or(today);
     if valid_to > today {
@@ -426,7 +424,7 @@ pub fn end(
     if updated == 0 {
         return Err(Error::PreconditionFailed { current: before.version });
     }
-    index::refresh(tx, &[customer])?;
+    index::refresh_records(tx, holder)?;
     tx.emit(actor, NewEvent::new("contact_point.ended", id, json!({ "kind": before.kind })).of_customer(customer));
     Ok(find(tx, customer, id)?.shown_to(actor))
 }
@@ -477,13 +475,13 @@ fn find(conn: &mut Conn, customer: CustomerId, id: ContactPointId) -> Result<Con
     Ok(row.select(ContactPoint::as_select()).first(&mut conn.db)?)
 }
 
-fn find_open(tx: &mut Tx<'_>, actor: &Actor, customer: CustomerId, id: ContactPointId) -> Result<ContactPoint> {
-    scope::lock(tx, actor, Action::CustomerWrite, customer)?;
+fn find_open(tx: &mut Tx<'_>, actor: &Actor, customer: CustomerId, id: ContactPointId) -> Result<(CustomerRow, ContactPoint)> {
+    let holder = scope::lock(tx, actor, Action::CustomerWrite, customer)?;
     let point = find(tx, customer, id)?;
     match point.valid_to {
         Some(to) if to <= tx.now.date() => {
             Err(Error::conflict("already_ended", "This contact point was ended; record another one."))
         }
-        _ => Ok(point),
+        _ => Ok((holder, point)),
     }
 }

@@ -260,7 +260,7 @@ pub(crate) fn save(tx: &mut Tx<'_>, actor: &Actor, drafts: Vec<Draft>) -> Result
     bulk_copy!(tx, personal_profiles::table, personal)?;
     bulk_insert!(tx, organisation_profiles::table, organisations)?;
     bulk_insert!(tx, identities::table, documents)?;
-    bulk_insert!(tx, contact_points::table, points)?;
+    bulk_copy!(tx, contact_points::table, points)?;
     for (customer, reason) in allowed {
         let row = (
             duplicate_allowances::customer_id.eq(customer),

@@ -56,6 +56,15 @@ impl Known {
             .order(customers::id)
             .select(CustomerRow::as_select())
             .load(&mut conn.db)?;
+        Self::around(conn, customers)
+    }
+
+    /// What is known beside the rows of customers that were just read.
+    ///
+    /// # Errors
+    /// The database's.
+    pub(crate) fn around(conn: &mut Conn, customers: Vec<CustomerRow>) -> Result<Self> {
+        let ids: Vec<CustomerId> = customers.iter().map(|customer| customer.id).collect();
         let of = |person: bool| -> Vec<CustomerId> {
             let some = customers.iter().filter(|customer| (customer.kind == CustomerKind::Personal) == person);
             some.map(|customer| customer.id).collect()
@@ -72,13 +81,13 @@ impl Known {
             organisations = profiles.select(OrganisationProfile::as_select()).load(&mut conn.db)?;
         }
         let documents: Vec<Identity> = identities::table
-            .filter(among(identities::customer_id, ids.to_vec()))
+            .filter(among(identities::customer_id, ids.clone()))
             .filter(identities::ended_at.is_null())
             .order(identities::id)
             .select(Identity::as_select())
             .load(&mut conn.db)?;
         let points: Vec<ContactPoint> = contact_points::table
-            .filter(among(contact_points::customer_id, ids.to_vec()))
+            .filter(among(contact_points::customer_id, ids))
             .filter(contact_points::valid_to.is_null())
             .order(contact_points::id)
             .select(ContactPoint::as_select())
@@ -90,6 +99,13 @@ impl Known {
             identities: grouped(documents, |identity| identity.customer_id),
             contact_points: grouped(points, |point| point.customer_id),
         })
+    }
+
+    /// Takes a contact point into account that is about to be written.
+    pub(crate) fn gain(&mut self, point: &ContactPoint) {
+        if point.valid_to.is_none() {
+            self.contact_points.entry(point.customer_id).or_default().push(point.clone());
+        }
     }
 
     /// The customers that exist, in the order of their ids.

@@ -18,7 +18,7 @@ use serde_json::json;
 use utoipa::ToSchema;
 use validator::Validate;
 
-use crate::{CustomerId, index, rules::identity_number, scope};
+use crate::{CustomerId, CustomerRow, index, rules::identity_number, scope};
 
 /// Label under which numbers are sealed and indexed.
 pub const NUMBER: &str = "identities.number";
@@ -322,7 +322,7 @@ impl Identity {
 /// # Errors
 /// [`Error::NotFound`]; [`Error::Invalid`]; [`Error::Conflict`] `identity_exists` when the customer has it already.
 pub fn create(tx: &mut Tx<'_>, actor: &Actor, customer: CustomerId, new: NewIdentity) -> Result<Identity> {
-    scope::lock(tx, actor, Action::CustomerWrite, customer)?;
+    let holder = scope::lock(tx, actor, Action::CustomerWrite, customer)?;
     let row = new.into_row(tx, customer, &actor.subject)?;
     let same: i64 = identities::table
         .filter(identities::customer_id.eq(customer))
@@ -335,7 +335,7 @@ pub fn create(tx: &mut Tx<'_>, actor: &Actor, customer: CustomerId, new: NewIden
         return Err(Error::conflict("identity_exists", "The customer has this document already."));
     }
     diesel::insert_into(identities::table).values(&row).execute(&mut tx.db)?;
-    index::refresh(tx, &[customer])?;
+    index::refresh_records(tx, holder)?;
     let data = json!({ "type": row.identity_type, "verification": row.verification.state });
     tx.emit(actor, NewEvent::new("identity.created", row.id, data).of_customer(customer));
     Ok(row)
@@ -353,7 +353,7 @@ pub fn update(
     version: i64,
     change: IdentityPatch,
 ) -> Result<Identity> {
-    let before = find_open(tx, actor, customer, id)?;
+    let (holder, before) = find_open(tx, actor, customer, id)?;
     let issued = change.issued_on.unwrap_or(before.issued_on);
     let expires = change.expires_on.unwrap_or(before.expires_on);
     if issued.zip(expires).is_some_and(|(from, to)| from > to) {
@@ -379,7 +379,7 @@ pub fn update(
     if updated == 0 {
         return Err(Error::PreconditionFailed { current: before.version });
     }
-    index::refresh(tx, &[customer])?;
+    index::refresh_records(tx, holder)?;
     let data = json!({ "verification": made.state });
     tx.emit(actor, NewEvent::new("identity.updated", id, data).of_customer(customer));
     find(tx, customer, id)
@@ -397,7 +397,7 @@ pub fn end(
     version: i64,
     end: IdentityEnd,
 ) -> Result<Identity> {
-    let before = find_open(tx, actor, customer, id)?;
+    let (holder, before) = find_open(tx, actor, customer, id)?;
     let updated = diesel::update(
         identities::table.find(id).filter(identities::customer_id.eq(customer)).filter(identities::version.eq(version)),
     )
@@ -411,7 +411,7 @@ pub fn end(
     if updated == 0 {
         return Err(Error::PreconditionFailed { current: before.version });
     }
-    index::refresh(tx, &[customer])?;
+    index::refresh_records(tx, holder)?;
     tx.emit(actor, NewEvent::new("identity.ended", id, json!({})).of_customer(customer));
     find(tx, customer, id)
 }
@@ -468,11 +468,11 @@ fn find(conn: &mut Conn, customer: CustomerId, id: IdentityId) -> Result<Identit
     Ok(row.select(Identity::as_select()).first(&mut conn.db)?)
 }
 
-fn find_open(tx: &mut Tx<'_>, actor: &Actor, customer: CustomerId, id: IdentityId) -> Result<Identity> {
-    scope::lock(tx, actor, Action::CustomerWrite, customer)?;
+fn find_open(tx: &mut Tx<'_>, actor: &Actor, customer: CustomerId, id: IdentityId) -> Result<(CustomerRow, Identity)> {
+    let holder = scope::lock(tx, actor, Action::CustomerWrite, customer)?;
     let identity = find(tx, customer, id)?;
     match identity.ended_at {
-        None => Ok(identity),
+        None => Ok((holder, identity)),
         Some(_) => Err(Error::conflict("already_ended", "This document was ended; record another one.")),
     }
 }

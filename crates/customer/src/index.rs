@@ -19,7 +19,7 @@ use kehu_kernel::{
 };
 
 use crate::{
-    CustomerId,
+    CustomerId, CustomerRow,
     facts::{Facts, Known},
     matching, quality, search,
 };
@@ -71,16 +71,49 @@ pub fn refresh(tx: &mut Tx<'_>, ids: &[CustomerId]) -> Result<()> {
     matching::bank::changes::mark(tx, ids)
 }
 
+/// As [`refresh`], for writes of a customer's identities and contact points; the caller has just read its row.
+///
+/// # Errors
+/// The database's.
+pub(crate) fn refresh_records(tx: &mut Tx<'_>, holder: CustomerRow) -> Result<()> {
+    let known = Known::around(tx, vec![holder])?;
+    refresh_known(tx, &known)
+}
+
+/// As [`refresh_records`], of many customers whose rows the caller holds.
+///
+/// # Errors
+/// The database's.
+pub(crate) fn refresh_records_of(tx: &mut Tx<'_>, ids: &[CustomerId]) -> Result<()> {
+    ids.chunks(CHUNK).try_for_each(|chunk| {
+        let known = Known::load(tx, chunk)?;
+        refresh_known(tx, &known)
+    })
+}
+
+/// As [`refresh`], of customers as the caller knows them now, for writes that touch neither names nor branches nor whether a
+/// customer lives: by what it is found stays.
+///
+/// # Errors
+/// The database's.
+pub(crate) fn refresh_known(tx: &mut Tx<'_>, known: &Known) -> Result<()> {
+    let ids: Vec<CustomerId> = known.all().map(|facts| facts.customer.id).collect();
+    derive_nameless(tx, known, &ids)?;
+    matching::bank::changes::mark(tx, &ids)
+}
+
 fn derive(tx: &mut Tx<'_>, ids: &[CustomerId]) -> Result<()> {
     for chunk in ids.chunks(CHUNK) {
         let known = Known::load(tx, chunk)?;
-        for facts in known.all() {
-            quality::keep(tx, &facts)?;
-        }
         refresh_tokens(tx, &known, chunk)?;
-        matching::bank::keys::refresh(tx, &known, chunk)?;
+        derive_nameless(tx, &known, chunk)?;
     }
     Ok(())
+}
+
+fn derive_nameless(tx: &mut Tx<'_>, known: &Known, ids: &[CustomerId]) -> Result<()> {
+    quality::keep(tx, known)?;
+    matching::bank::keys::refresh(tx, known, ids)
 }
 
 /// Derives everything anew for all customers, from the newest down, a batch in a transaction; `show` hears how many were

@@ -6,14 +6,17 @@
 //! - consistency: share of the applicable checks, as `consistency` lists them, that hold; 10,000 when none applies;
 //! - score: 40 % accuracy, 35 % completeness, 25 % consistency.
 
-use diesel::{ExpressionMethods, QueryDsl, RunQueryDsl};
-use kehu_kernel::{AnyId, BasisPoints, Conn, Date, Money, Result, Tx, schema::customers};
+use diesel::{RunQueryDsl, sql_query, sql_types::Integer};
+use kehu_kernel::{
+    AnyId, BasisPoints, Conn, Date, Money, Result, Tx,
+    store::{given, parameters, sql},
+};
 
 use crate::{
-    CustomerRow,
+    CustomerId, CustomerRow,
     contact_point::{ContactPoint, ContactPointKind},
     customer::DataQuality,
-    facts::Facts,
+    facts::{Facts, Known},
     identity::{Identity, IdentityType, NUMBER, VerificationState},
     profile::Gender,
     rules::resident_id,
@@ -23,6 +26,8 @@ use crate::{
 pub const VERSION: i32 = 1;
 /// What each ratio weighs in the score, in percent: accuracy, completeness, consistency.
 pub const WEIGHTS: [i64; 3] = [40, 35, 25];
+/// How many customers one statement rates.
+const TOGETHER: usize = 500;
 /// What holds wholly.
 const WHOLE: i64 = 10_000;
 
@@ -104,25 +109,55 @@ pub fn assess(conn: &Conn, facts: &Facts<'_>) -> Result<DataQuality> {
     Ok(Findings::of(conn, facts)?.ratios())
 }
 
-/// Computes the ratios of a customer anew and keeps them; its version stays, because nobody changed it.
+/// Computes the ratios of customers anew and keeps them; their versions stay, because nobody changed them.
 ///
 /// # Errors
 /// The database's.
-pub(crate) fn keep(tx: &mut Tx<'_>, facts: &Facts<'_>) -> Result<()> {
-    let quality = assess(tx, facts)?;
-    let row = facts.customer;
-    if quality == row.quality() {
-        return Ok(());
+pub(crate) fn keep(tx: &mut Tx<'_>, known: &Known) -> Result<()> {
+    let mut changed = Vec::new();
+    for facts in known.all() {
+        let quality = assess(tx, &facts)?;
+        if quality != facts.customer.quality() {
+            changed.push((facts.customer.id, quality));
+        }
     }
-    diesel::update(customers::table.find(row.id))
-        .set((
-            customers::accuracy_bp.eq(quality.accuracy_bp),
-            customers::completeness_bp.eq(quality.completeness_bp),
-            customers::consistency_bp.eq(quality.consistency_bp),
-            customers::quality_score_bp.eq(quality.score_bp),
-        ))
-        .execute(&mut tx.db)?;
+    match changed.as_slice() {
+        [(id, quality)] => keep_one(tx, *id, quality),
+        some => some.chunks(TOGETHER).try_for_each(|some| keep_some(tx, some)),
+    }
+}
+
+/// Most writes are of one customer: a statement that is always the same.
+fn keep_one(tx: &mut Tx<'_>, id: CustomerId, quality: &DataQuality) -> Result<()> {
+    let text = "UPDATE customers SET accuracy_bp = {}, completeness_bp = {}, consistency_bp = {}, quality_score_bp = {}
+                WHERE id = {}";
+    let [accuracy, completeness, consistency, score] = quality.ratios().map(Into::into);
+    given::<()>(text, vec![accuracy, completeness, consistency, score, id.into()]).execute(&mut tx.db)?;
     Ok(())
+}
+
+fn keep_some(tx: &mut Tx<'_>, some: &[(CustomerId, DataQuality)]) -> Result<()> {
+    let text = format!(
+        "UPDATE customers SET accuracy_bp = v.column2, completeness_bp = v.column3, consistency_bp = v.column4,
+         quality_score_bp = v.column5 FROM (VALUES {}) AS v WHERE customers.id = v.column1",
+        parameters(some.len(), 5)
+    );
+    let mut all = sql_query(text).into_boxed();
+    for (id, quality) in some {
+        all = all.bind::<sql::Uuid, _>(*id);
+        for ratio in quality.ratios() {
+            all = all.bind::<Integer, _>(ratio);
+        }
+    }
+    all.execute(&mut tx.db)?;
+    Ok(())
+}
+
+impl DataQuality {
+    /// In the order of their columns.
+    const fn ratios(&self) -> [BasisPoints; 4] {
+        [self.accuracy_bp, self.completeness_bp, self.consistency_bp, self.score_bp]
+    }
 }
 
 impl CustomerRow {

@@ -161,19 +161,36 @@ pub fn may(conn: &mut Conn, actor: &Actor, action: Action, id: CustomerId) -> Re
     }
 }
 
+/// What is done with the statement that finds a customer within a reach. It is the way into everything: for most callers a
+/// statement that is always the same, which `visible_to` cannot be.
+macro_rules! found_within {
+    ($reach:expr, $id:expr, $row:ident => $done:expr) => {{
+        let of = customers::table.filter(customers::id.eq($id)).filter(is_living()).select(CustomerRow::as_select());
+        match $reach {
+            Reach::All => {
+                let $row = of;
+                $done
+            }
+            Reach::Subtree(path) => {
+                let (from, to) = Reach::path_range(path);
+                let $row = of.filter(kept_below(from, to));
+                $done
+            }
+            Reach::Branch(path) => {
+                let $row = of.filter(kept_at(path.clone()));
+                $done
+            }
+            reach @ (Reach::Staff(_) | Reach::Customer(_)) => {
+                let $row = of.filter(kept_within(reach));
+                $done
+            }
+        }
+    }};
+}
+
 /// The customer, if it lies within a reach.
 pub(crate) fn within(conn: &mut Conn, reach: &Reach, id: CustomerId) -> Result<CustomerRow> {
-    let of = customers::table.filter(customers::id.eq(id)).filter(is_living()).select(CustomerRow::as_select());
-    // The way into everything: for most callers a statement that is always the same, which `visible_to` cannot be.
-    Ok(match reach {
-        Reach::All => of.first(&mut conn.db)?,
-        Reach::Subtree(path) => {
-            let (from, to) = Reach::path_range(path);
-            of.filter(kept_below(from, to)).first(&mut conn.db)?
-        }
-        Reach::Branch(path) => of.filter(kept_at(path.clone())).first(&mut conn.db)?,
-        Reach::Staff(_) | Reach::Customer(_) => of.filter(kept_within(reach)).first(&mut conn.db)?,
-    })
+    found_within!(reach, id, row => Ok(row.get_result(&mut conn.db)?))
 }
 
 /// The customer and every record that was absorbed into it, directly or through others; the customer first.
@@ -334,8 +351,10 @@ struct Absorbed {
 /// As [`require`].
 pub fn lock(tx: &mut Tx<'_>, actor: &Actor, action: Action, id: CustomerId) -> Result<CustomerRow> {
     let reach = actor.allow(action)?;
-    hold(tx, id)?;
-    within(tx, &reach, id)
+    if tx.distributed {
+        hold(tx, id)?;
+    }
+    found_within!(&reach, id, row => tx.found_held(row))
 }
 
 /// Locks a customer's row; whether there is something to be locked that was not erased meanwhile. For feeds, which know
@@ -359,24 +378,37 @@ pub(crate) fn hold_living(tx: &mut Tx<'_>, id: CustomerId) -> Result<bool> {
 /// # Errors
 /// [`Error::Busy`] as for a single one that was merged meanwhile.
 pub fn hold_all(tx: &mut Tx<'_>, ids: impl Iterator<Item = CustomerId>) -> Result<()> {
-    let ids: BTreeSet<CustomerId> = ids.collect();
-    let spread = tx.distributed;
     // SQLite has one writer at a time.
-    let Kind::Postgres(conn) = &mut tx.db.kind else { return Ok(()) };
+    if matches!(tx.db.kind, Kind::Sqlite(_)) { Ok(()) } else { hold_living_all(tx, ids).map(drop) }
+}
+
+/// As [`hold_all`]; those of the customers that were not erased meanwhile.
+///
+/// # Errors
+/// As [`hold_all`].
+pub(crate) fn hold_living_all(tx: &mut Tx<'_>, ids: impl Iterator<Item = CustomerId>) -> Result<HashSet<CustomerId>> {
+    type Row = (CustomerId, Option<Instant>, Option<CustomerId>);
+    let ids: BTreeSet<CustomerId> = ids.collect();
+    let mut living = HashSet::with_capacity(ids.len());
+    let spread = tx.distributed;
     for chunk in ids.into_iter().collect::<Vec<_>>().chunks(CHUNK) {
         let rows = customers::table.filter(customers::id.eq_any(chunk.to_vec()));
-        let merged: Vec<Option<CustomerId>> = if spread {
+        let columns = (customers::id, customers::erased_at, customers::merged_into);
+        let held: Vec<Row> = match &mut tx.db.kind {
+            Kind::Sqlite(conn) => rows.select(columns).load(conn)?,
             // Rows of several machines are only locked by a change of them; here it is none.
-            let held = diesel::update(rows).set(customers::version.eq(customers::version));
-            held.returning(customers::merged_into).get_results(conn)?
-        } else {
-            rows.order(customers::id).select(customers::merged_into).for_no_key_update().load(conn)?
+            Kind::Postgres(conn) if spread => {
+                let held = diesel::update(rows).set(customers::version.eq(customers::version));
+                held.returning(columns).get_results(conn)?
+            }
+            Kind::Postgres(conn) => rows.order(customers::id).select(columns).for_no_key_update().load(conn)?,
         };
-        if merged.iter().any(Option::is_some) {
+        if held.iter().any(|(_, _, merged)| merged.is_some()) {
             return Err(Error::Busy);
         }
+        living.extend(held.into_iter().filter(|(_, erased, _)| erased.is_none()).map(|(id, ..)| id));
     }
-    Ok(())
+    Ok(living)
 }
 
 /// As [`lock`], for what the bank keeps about a customer for itself: customers are refused.

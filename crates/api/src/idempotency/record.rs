@@ -6,7 +6,7 @@ use diesel::{ExpressionMethods, OptionalExtension, QueryDsl, RunQueryDsl};
 use kehu_customer::privacy;
 use kehu_kernel::{
     AnyId, Conn, Error, Instant, Result, Store, Tx, json::Json, rotation::SealedColumn, schema::idempotency_keys as keys,
-    text_enum,
+    store::given, text_enum,
 };
 
 use actix_web::http::StatusCode;
@@ -76,10 +76,9 @@ impl Claim {
     pub(super) fn mark(&self) -> impl Fn(&mut Tx<'_>) -> Result<()> + Send + Sync + use<> {
         let (key, row) = (self.key.clone(), self.row);
         move |tx| {
-            let marked = diesel::update(keys::table.find(&key).filter(keys::row_id.eq(row)))
-                .set(keys::state.eq(State::Written))
-                .execute(&mut tx.db)?;
-            if marked == 1 {
+            let text = "UPDATE idempotency_keys SET state = {} WHERE key_hash = {} AND row_id = {}";
+            let values = vec![State::Written.as_str().into(), key.clone().into(), row.into()];
+            if given::<()>(text, values).execute(&mut tx.db)? == 1 {
                 Ok(())
             } else {
                 Err(Error::conflict("idempotency_key_lost", "A repetition has taken this request over."))

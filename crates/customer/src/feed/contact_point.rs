@@ -1,19 +1,24 @@
 //! The feed of contact points, for sources that keep them apart from their customers.
 
+use std::collections::HashSet;
+
+use diesel::{QueryDsl, RunQueryDsl};
 use kehu_kernel::{
-    Action, Actor, Error, Result, Tx, check,
+    Action, Actor, Conn, Error, Result, Tx, bulk_copy, check,
     event::NewEvent,
     feed::{Outcome, Source},
+    schema::contact_points,
+    store::among,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use validator::Validate;
 
-use super::known;
+use super::known::{self, Kept, Taken};
 use crate::{
-    CustomerId, contact_point,
-    contact_point::{ContactPointKind, NewContactPoint},
-    index, scope,
+    CustomerId,
+    contact_point::{ContactPoint, ContactPointKind, NewContactPoint},
+    index,
 };
 
 /// A contact point as a source tells of it.
@@ -91,40 +96,42 @@ impl ContactPointRecord {
     }
 }
 
+impl Kept for ContactPointRecord {
+    type Key = (ContactPointKind, String);
+    type Row = ContactPoint;
+
+    fn customer(&self) -> &str {
+        &self.customer_source_id
+    }
+
+    fn had(conn: &mut Conn, customers: Vec<CustomerId>) -> Result<HashSet<(CustomerId, Self::Key)>> {
+        let rows: Vec<(CustomerId, ContactPointKind, String)> = contact_points::table
+            .filter(among(contact_points::customer_id, customers))
+            .select((contact_points::customer_id, contact_points::kind, contact_points::normalised))
+            .load(&mut conn.db)?;
+        Ok(rows.into_iter().map(|(customer, kind, value)| (customer, (kind, value))).collect())
+    }
+
+    fn row(&self, tx: &Tx<'_>, customer: CustomerId, _source: &Source) -> Result<(Self::Key, ContactPoint)> {
+        let new = self.to_new();
+        new.validate().map_err(|errors| Error::Invalid(check::faults(&errors)))?;
+        let row = new.into_row(customer, tx.now)?;
+        Ok(((row.kind, row.normalised.clone()), row))
+    }
+}
+
 /// Takes a batch of contact points: those that their customers do not have yet are recorded.
 ///
 /// # Errors
 /// [`Error::Forbidden`] without `import.manage` everywhere.
 pub fn apply(tx: &mut Tx<'_>, actor: &Actor, source: &Source, records: &[ContactPointRecord]) -> Result<Vec<Outcome>> {
     actor.allow_everywhere(Action::ImportManage)?;
-    let known = known::customers(tx, source, records.iter().map(|record| record.customer_source_id.as_str()))?;
-    let mut outcomes = Vec::with_capacity(records.len());
-    for record in records {
-        outcomes.push(match known.find(source, &record.customer_source_id, "/customer_source_id") {
-            Err(outcome) => outcome,
-            Ok(customer) => one(tx, actor, source, customer, record.to_new())?,
-        });
+    let Taken { outcomes, rows, changed } = known::take(tx, source, records)?;
+    bulk_copy!(tx, contact_points::table, rows)?;
+    index::refresh_records_of(tx, &changed.into_iter().collect::<Vec<_>>())?;
+    for row in rows {
+        let data = json!({ "kind": row.kind, "source": source.code });
+        tx.emit(actor, NewEvent::new("contact_point.created", row.id, data).of_customer(row.customer_id));
     }
     Ok(outcomes)
-}
-
-fn one(tx: &mut Tx<'_>, actor: &Actor, source: &Source, customer: CustomerId, new: NewContactPoint) -> Result<Outcome> {
-    if let Err(errors) = new.validate() {
-        return Ok(Outcome::Rejected(check::faults(&errors)));
-    }
-    if !scope::hold_living(tx, customer)? {
-        return Ok(known::erased("/customer_source_id"));
-    }
-    let kind = new.kind;
-    match contact_point::add_unknown(tx, customer, vec![new]) {
-        Ok(0) => Ok(Outcome::Unchanged(customer.cast())),
-        Ok(_) => {
-            index::refresh(tx, &[customer])?;
-            let event = NewEvent::new("contact_point.created", customer, json!({ "kind": kind, "source": source.code }));
-            tx.emit(actor, event.of_customer(customer));
-            Ok(Outcome::Created(customer.cast()))
-        }
-        Err(Error::Invalid(faults)) => Ok(Outcome::Rejected(faults)),
-        Err(other) => Err(other),
-    }
 }

@@ -1,16 +1,25 @@
 //! The feed of identities, for sources that keep them apart from their customers.
 
+use std::collections::HashSet;
+
+use diesel::{QueryDsl, RunQueryDsl};
 use kehu_kernel::{
-    Action, Actor, Error, Result, Tx, check,
+    Action, Actor, Conn, Error, Result, Tx, bulk_insert, check,
     event::NewEvent,
     feed::{Outcome, Source},
+    schema::identities,
+    store::among,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use validator::Validate;
 
-use super::known;
-use crate::{CustomerId, identity, identity::NewIdentity, index, scope};
+use super::known::{self, Kept, Taken};
+use crate::{
+    CustomerId,
+    identity::{self, Identity, IdentityType, NewIdentity},
+    index,
+};
 
 /// An identity document as a source tells of it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -20,7 +29,7 @@ pub struct IdentityRecord {
     pub customer_source_id: String,
     /// What kind of document it is.
     #[serde(rename = "type")]
-    pub identity_type: identity::IdentityType,
+    pub identity_type: IdentityType,
     /// The number, as people write it.
     pub number: String,
     /// The country that issued it, ISO 3166-1 alpha-2.
@@ -50,39 +59,42 @@ impl IdentityRecord {
     }
 }
 
+impl Kept for IdentityRecord {
+    type Key = (IdentityType, Vec<u8>);
+    type Row = Identity;
+
+    fn customer(&self) -> &str {
+        &self.customer_source_id
+    }
+
+    fn had(conn: &mut Conn, customers: Vec<CustomerId>) -> Result<HashSet<(CustomerId, Self::Key)>> {
+        let rows: Vec<(CustomerId, IdentityType, Vec<u8>)> = identities::table
+            .filter(among(identities::customer_id, customers))
+            .select((identities::customer_id, identities::identity_type, identities::number_index))
+            .load(&mut conn.db)?;
+        Ok(rows.into_iter().map(|(customer, kind, number)| (customer, (kind, number))).collect())
+    }
+
+    fn row(&self, tx: &Tx<'_>, customer: CustomerId, source: &Source) -> Result<(Self::Key, Identity)> {
+        let new = self.to_new();
+        new.validate().map_err(|errors| Error::Invalid(check::faults(&errors)))?;
+        let row = new.into_row(tx, customer, &source.code)?;
+        Ok(((row.identity_type, row.number_index.clone()), row))
+    }
+}
+
 /// Takes a batch of identities: those that their customers do not have yet are recorded.
 ///
 /// # Errors
 /// [`Error::Forbidden`] without `import.manage` everywhere.
 pub fn apply(tx: &mut Tx<'_>, actor: &Actor, source: &Source, records: &[IdentityRecord]) -> Result<Vec<Outcome>> {
     actor.allow_everywhere(Action::ImportManage)?;
-    let known = known::customers(tx, source, records.iter().map(|record| record.customer_source_id.as_str()))?;
-    let mut outcomes = Vec::with_capacity(records.len());
-    for record in records {
-        outcomes.push(match known.find(source, &record.customer_source_id, "/customer_source_id") {
-            Err(outcome) => outcome,
-            Ok(customer) => one(tx, actor, source, customer, record.to_new())?,
-        });
+    let Taken { outcomes, rows, changed } = known::take(tx, source, records)?;
+    bulk_insert!(tx, identities::table, rows)?;
+    index::refresh_records_of(tx, &changed.into_iter().collect::<Vec<_>>())?;
+    for row in rows {
+        let event = NewEvent::new("identity.created", row.id, json!({ "source": source.code }));
+        tx.emit(actor, event.of_customer(row.customer_id));
     }
     Ok(outcomes)
-}
-
-fn one(tx: &mut Tx<'_>, actor: &Actor, source: &Source, customer: CustomerId, new: NewIdentity) -> Result<Outcome> {
-    if let Err(errors) = new.validate() {
-        return Ok(Outcome::Rejected(check::faults(&errors)));
-    }
-    if !scope::hold_living(tx, customer)? {
-        return Ok(known::erased("/customer_source_id"));
-    }
-    match identity::add_unknown(tx, customer, vec![new], &source.code) {
-        Ok(0) => Ok(Outcome::Unchanged(customer.cast())),
-        Ok(_) => {
-            index::refresh(tx, &[customer])?;
-            let event = NewEvent::new("identity.created", customer, json!({ "source": source.code }));
-            tx.emit(actor, event.of_customer(customer));
-            Ok(Outcome::Created(customer.cast()))
-        }
-        Err(Error::Invalid(faults)) => Ok(Outcome::Rejected(faults)),
-        Err(other) => Err(other),
-    }
 }

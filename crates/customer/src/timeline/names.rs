@@ -65,7 +65,7 @@ fn referred(conn: &mut Conn, itself: bool, ids: &HashMap<&str, Vec<AnyId>>) -> R
             continue;
         }
         arms.push(format!("SELECT id, {column} AS name FROM {table} WHERE id IN ({})", vec!["{}"; wanted.len()].join(", ")));
-        given_ids.extend(wanted);
+        given_ids.extend(wanted.into_iter().map(Into::into));
     }
     if arms.is_empty() {
         return Ok(HashMap::new());

@@ -38,7 +38,7 @@ macro_rules! bulk_insert {
     }};
 }
 
-/// Up to how many rows SQLite takes one by one.
+/// Up to how many rows are few: SQLite takes them one by one.
 pub const FEW: usize = 8;
 
 /// From how many rows on PostgreSQL takes a COPY.

@@ -1,38 +1,89 @@
-//! Statements that are written as text and keep being prepared, which diesel's own never are.
+//! Statements that are written as text and keep being prepared, which diesel's own never are, nor its changes of rows.
 
 use std::{borrow::Cow, marker::PhantomData};
 
 use diesel::{
     QueryResult, RunQueryDsl,
     query_builder::{AstPass, Query, QueryFragment, QueryId},
+    sql_types::{BigInt, Binary, Integer, Text},
 };
 
 use super::{Db, MultiBackend, listed::SHORT, sql};
-use crate::AnyId;
+use crate::{AnyId, BasisPoints, Id};
 
 /// See [`given`].
 #[derive(Debug, Clone)]
 pub struct Given<S> {
     text: Cow<'static, str>,
-    ids: Vec<AnyId>,
+    values: Vec<Value>,
     rows: PhantomData<S>,
 }
 
-/// A statement with ids in the places of `{}`, in their order; `S` are the types of the columns that it selects. It is prepared
-/// once for each text as long as the ids are few.
+/// A value in a statement.
+#[derive(Debug, Clone)]
+pub enum Value {
+    /// An id.
+    Id(AnyId),
+    /// A ratio.
+    Ratio(i32),
+    /// A number.
+    Number(i64),
+    /// Bytes.
+    Bytes(Vec<u8>),
+    /// A word.
+    Word(&'static str),
+}
+
+impl<T> From<Id<T>> for Value {
+    fn from(id: Id<T>) -> Self {
+        Self::Id(id.cast())
+    }
+}
+
+impl From<BasisPoints> for Value {
+    fn from(ratio: BasisPoints) -> Self {
+        Self::Ratio(ratio.0)
+    }
+}
+
+impl From<i64> for Value {
+    fn from(number: i64) -> Self {
+        Self::Number(number)
+    }
+}
+
+impl From<Vec<u8>> for Value {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self::Bytes(bytes)
+    }
+}
+
+impl From<&'static str> for Value {
+    fn from(word: &'static str) -> Self {
+        Self::Word(word)
+    }
+}
+
+/// A statement with values in the places of `{}`, in their order; `S` are the types of the columns that it selects. It is
+/// prepared once for each text as long as the values are few.
 #[must_use]
-pub fn given<S>(text: impl Into<Cow<'static, str>>, ids: Vec<AnyId>) -> Given<S> {
-    Given { text: text.into(), ids, rows: PhantomData }
+pub fn given<S>(text: impl Into<Cow<'static, str>>, values: Vec<Value>) -> Given<S> {
+    Given { text: text.into(), values, rows: PhantomData }
 }
 
 impl<S> QueryFragment<MultiBackend> for Given<S> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, MultiBackend>) -> QueryResult<()> {
-        if self.ids.len() > SHORT {
+        if self.values.len() > SHORT {
             out.unsafe_to_cache_prepared();
         }
         for (place, part) in self.text.split("{}").enumerate() {
-            if let Some(id) = place.checked_sub(1).and_then(|before| self.ids.get(before)) {
-                out.push_bind_param::<sql::Uuid, AnyId>(id)?;
+            match place.checked_sub(1).and_then(|before| self.values.get(before)) {
+                None => {}
+                Some(Value::Id(id)) => out.push_bind_param::<sql::Uuid, AnyId>(id)?,
+                Some(Value::Ratio(ratio)) => out.push_bind_param::<Integer, i32>(ratio)?,
+                Some(Value::Number(number)) => out.push_bind_param::<BigInt, i64>(number)?,
+                Some(Value::Bytes(bytes)) => out.push_bind_param::<Binary, Vec<u8>>(bytes)?,
+                Some(Value::Word(word)) => out.push_bind_param::<Text, &str>(word)?,
             }
             out.push_sql(part);
         }

@@ -53,7 +53,7 @@ pub(crate) fn mark(tx: &mut Tx<'_>, ids: &[CustomerId]) -> Result<()> {
              ORDER BY c.id ON CONFLICT (customer_id) DO UPDATE SET changes = match_changes.changes + 1",
             vec!["{}"; some.len()].join(", ")
         );
-        given::<()>(text, some.iter().map(|id| id.cast()).collect()).execute(&mut tx.db)?;
+        given::<()>(text, some.iter().map(|id| (*id).into()).collect()).execute(&mut tx.db)?;
     }
     Ok(())
 }
@@ -153,9 +153,16 @@ impl Look {
             }
         }
         for (id, changes, digest) in &self.marks {
-            diesel::update(match_changes::table.find(id).filter(match_changes::changes.eq(changes)))
-                .set((match_changes::matched.eq(changes), match_changes::digest.eq(digest)))
-                .execute(&mut tx.db)?;
+            let mark = "WHERE customer_id = {} AND changes = {}";
+            let (text, mut values) = match digest {
+                Some(digest) => (
+                    format!("UPDATE match_changes SET matched = {{}}, digest = {{}} {mark}"),
+                    vec![(*changes).into(), digest.clone().into()],
+                ),
+                None => (format!("UPDATE match_changes SET matched = {{}}, digest = NULL {mark}"), vec![(*changes).into()]),
+            };
+            values.extend([(*id).into(), (*changes).into()]);
+            given::<()>(text, values).execute(&mut tx.db)?;
         }
         Ok(proposed)
     }

@@ -9,7 +9,7 @@ use diesel::{
 use kehu_kernel::{
     Conn, Kind, Result, Tx, bulk_copy, each,
     schema::match_keys,
-    store::{among, sql},
+    store::{FEW, among, given, sql},
 };
 
 use super::{
@@ -60,6 +60,12 @@ pub(crate) fn hold(tx: &mut Tx<'_>, facts: &Facts) -> Result<()> {
 pub(crate) fn write(tx: &mut Tx<'_>, mut keys: Vec<Key>) -> Result<()> {
     // In the order of the index.
     keys.sort_unstable();
+    if (1..=FEW).contains(&keys.len()) {
+        let text = format!("INSERT INTO match_keys (key, customer_id) VALUES {}", vec!["({}, {})"; keys.len()].join(", "));
+        let values = keys.iter().flat_map(|key| [key.key.into(), key.customer_id.into()]).collect();
+        given::<()>(text, values).execute(&mut tx.db)?;
+        return Ok(());
+    }
     bulk_copy!(tx, match_keys::table, keys)?;
     Ok(())
 }
