@@ -2,16 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use diesel::{
-    ExpressionMethods, Insertable, QueryDsl, Queryable, RunQueryDsl, Selectable, SelectableHelper, sql_query, sql_types::BigInt,
-    upsert::excluded,
-};
+use diesel::{ExpressionMethods, Insertable, QueryDsl, Queryable, RunQueryDsl, Selectable, SelectableHelper, upsert::excluded};
 use kehu_kernel::{
     Action, Actor, Conn, Currency, Date, Error, FieldError, Instant, Kind, Money, Page, PageParams, Result, Tx,
     access::FieldClass,
     each,
     schema::{account_balances, accounts},
-    store::{parameters, sql},
+    store::{given, places},
 };
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -138,12 +135,9 @@ pub(crate) fn move_on(tx: &mut Tx<'_>, latest: &BTreeMap<AccountId, (Instant, i6
     let rows: Vec<_> = latest.iter().collect();
     for chunk in rows.chunks(1_000) {
         let set = "UPDATE accounts SET balance_as_of = v.column2, balance_minor = v.column3, version = version + 1";
-        let of = format!("FROM (VALUES {}) AS v WHERE accounts.id = v.column1", parameters(chunk.len(), 3));
-        let mut update = sql_query(format!("{set} {of}")).into_boxed();
-        for (id, (moment, balance_minor)) in chunk {
-            update = update.bind::<sql::Uuid, _>(**id).bind::<sql::Instant, _>(*moment).bind::<BigInt, _>(*balance_minor);
-        }
-        update.execute(&mut tx.db)?;
+        let of = format!("FROM (VALUES {}) AS v WHERE accounts.id = v.column1", places(chunk.len(), 3));
+        let values = chunk.iter().flat_map(|(id, (moment, minor))| [(**id).into(), (*moment).into(), (*minor).into()]);
+        given::<()>(format!("{set} {of}"), values.collect()).execute(&mut tx.db)?;
     }
     Ok(())
 }

@@ -6,10 +6,10 @@
 //! - consistency: share of the applicable checks, as `consistency` lists them, that hold; 10,000 when none applies;
 //! - score: 40 % accuracy, 35 % completeness, 25 % consistency.
 
-use diesel::{RunQueryDsl, sql_query, sql_types::Integer};
+use diesel::RunQueryDsl;
 use kehu_kernel::{
     AnyId, BasisPoints, Conn, Date, Money, Result, Tx,
-    store::{given, parameters, sql},
+    store::{given, places},
 };
 
 use crate::{
@@ -140,16 +140,10 @@ fn keep_some(tx: &mut Tx<'_>, some: &[(CustomerId, DataQuality)]) -> Result<()> 
     let text = format!(
         "UPDATE customers SET accuracy_bp = v.column2, completeness_bp = v.column3, consistency_bp = v.column4,
          quality_score_bp = v.column5 FROM (VALUES {}) AS v WHERE customers.id = v.column1",
-        parameters(some.len(), 5)
+        places(some.len(), 5)
     );
-    let mut all = sql_query(text).into_boxed();
-    for (id, quality) in some {
-        all = all.bind::<sql::Uuid, _>(*id);
-        for ratio in quality.ratios() {
-            all = all.bind::<Integer, _>(ratio);
-        }
-    }
-    all.execute(&mut tx.db)?;
+    let row = |(id, quality): &(CustomerId, DataQuality)| std::iter::once((*id).into()).chain(quality.ratios().map(Into::into));
+    given::<()>(text, some.iter().flat_map(row).collect()).execute(&mut tx.db)?;
     Ok(())
 }
 

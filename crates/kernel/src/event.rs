@@ -4,10 +4,7 @@
 //! are given by one sequencer after commit, so a reader that asks for "after N" never skips an event
 //! whose transaction committed late. Each position's hash covers the one before it.
 
-use diesel::{
-    ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable, RunQueryDsl, Selectable, SelectableHelper, sql_query,
-    sql_types::{BigInt, Binary},
-};
+use diesel::{ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable, RunQueryDsl, Selectable, SelectableHelper};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -16,7 +13,7 @@ use crate::{
     Actor, AnyId, Conn, Error, Id, Instant, Result, Store, bulk_copy,
     json::Json,
     schema::{event_heads, events},
-    store::{parameters, sql},
+    store::{given, places},
 };
 
 /// An event to be recorded.
@@ -184,13 +181,10 @@ pub fn sequence(store: &Store) -> Result<usize> {
             hash = event.chained(position, &hash)?;
             links.push((event.id, position, hash.clone()));
         }
-        let rows = parameters(links.len(), 3);
         let update = "UPDATE events SET position = v.column2, hash = v.column3 FROM (VALUES";
-        let mut chain = sql_query(format!("{update} {rows}) AS v WHERE events.id = v.column1")).into_boxed();
-        for (id, position, hash) in links {
-            chain = chain.bind::<sql::Uuid, _>(id).bind::<BigInt, _>(position).bind::<Binary, _>(hash);
-        }
-        chain.execute(&mut tx.db)?;
+        let text = format!("{update} {}) AS v WHERE events.id = v.column1", places(links.len(), 3));
+        let values = links.into_iter().flat_map(|(id, position, hash)| [id.into(), position.into(), hash.into()]);
+        given::<()>(text, values.collect()).execute(&mut tx.db)?;
         diesel::update(head).set((event_heads::position.eq(position), event_heads::hash.eq(&hash))).execute(&mut tx.db)?;
         Ok(waiting.len())
     })

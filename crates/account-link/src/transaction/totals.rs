@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use diesel::{ExpressionMethods, Insertable, RunQueryDsl, upsert::excluded};
 use kehu_kernel::{
-    Date, Result, Tx, each,
+    Date, Kind, Result, Tx,
     schema::{account_daily_totals, account_monthly_totals},
 };
 
@@ -94,42 +94,45 @@ fn month_row((account_id, month): (AccountId, Date), sums: Sums) -> MonthRow {
     MonthRow { account_id, month, credit_minor, debit_minor, credit_count, debit_count }
 }
 
+/// Adds rows to the sums that are there. SQLite takes them one by one, as [`kehu_kernel::bulk_insert`] has it.
+macro_rules! add_rows {
+    ($tx:expr, $sums:ident, $key:ident, $rows:expr) => {{
+        use $sums as t;
+        macro_rules! upsert {
+            ($values:expr, $conn:expr) => {
+                diesel::insert_into(t::table)
+                    .values($values)
+                    .on_conflict((t::account_id, t::$key))
+                    .do_update()
+                    .set((
+                        t::credit_minor.eq(t::credit_minor + excluded(t::credit_minor)),
+                        t::debit_minor.eq(t::debit_minor + excluded(t::debit_minor)),
+                        t::credit_count.eq(t::credit_count + excluded(t::credit_count)),
+                        t::debit_count.eq(t::debit_count + excluded(t::debit_count)),
+                    ))
+                    .execute($conn)?
+            };
+        }
+        match &mut $tx.db.kind {
+            Kind::Sqlite(conn) => {
+                for row in $rows {
+                    upsert!(row, conn);
+                }
+            }
+            Kind::Postgres(conn) => {
+                for chunk in $rows.chunks(1_000) {
+                    upsert!(chunk, conn);
+                }
+            }
+        }
+        Ok(())
+    }};
+}
+
 fn add_days(tx: &mut Tx<'_>, rows: &[DayRow]) -> Result<()> {
-    use account_daily_totals as t;
-    for chunk in rows.chunks(1_000) {
-        each!(&mut tx.db, c => {
-            diesel::insert_into(t::table)
-                .values(chunk.to_vec())
-                .on_conflict((t::account_id, t::day))
-                .do_update()
-                .set((
-                    t::credit_minor.eq(t::credit_minor + excluded(t::credit_minor)),
-                    t::debit_minor.eq(t::debit_minor + excluded(t::debit_minor)),
-                    t::credit_count.eq(t::credit_count + excluded(t::credit_count)),
-                    t::debit_count.eq(t::debit_count + excluded(t::debit_count)),
-                ))
-                .execute(c)
-        })?;
-    }
-    Ok(())
+    add_rows!(tx, account_daily_totals, day, rows)
 }
 
 fn add_months(tx: &mut Tx<'_>, rows: &[MonthRow]) -> Result<()> {
-    use account_monthly_totals as t;
-    for chunk in rows.chunks(1_000) {
-        each!(&mut tx.db, c => {
-            diesel::insert_into(t::table)
-                .values(chunk.to_vec())
-                .on_conflict((t::account_id, t::month))
-                .do_update()
-                .set((
-                    t::credit_minor.eq(t::credit_minor + excluded(t::credit_minor)),
-                    t::debit_minor.eq(t::debit_minor + excluded(t::debit_minor)),
-                    t::credit_count.eq(t::credit_count + excluded(t::credit_count)),
-                    t::debit_count.eq(t::debit_count + excluded(t::debit_count)),
-                ))
-                .execute(c)
-        })?;
-    }
-    Ok(())
+    add_rows!(tx, account_monthly_totals, month, rows)
 }

@@ -12,16 +12,16 @@ macro_rules! each {
     };
 }
 
-/// Inserts many rows: `bulk_insert!(tx, events::table, &rows)?`. In chunks that stay below the number of
-/// parameters a statement may have (32 columns, 32,766 parameters). The row's struct wants
-/// `#[diesel(treat_none_as_default_value = false)]`: one statement a chunk instead of one a row. The statement of a single
-/// row keeps being prepared; SQLite, to which there is no way, has a few of them sooner than one for all is read.
+/// Inserts many rows: `bulk_insert!(tx, events::table, &rows)?`. PostgreSQL takes them in chunks that stay below the number of
+/// parameters a statement may have (32 columns, 32,766 parameters). SQLite, to which there is no way, takes them one by one:
+/// the statement of a single row keeps being prepared, where it spends more on reading a long one than on carrying it out.
+/// The row's struct wants `#[diesel(treat_none_as_default_value = false)]`.
 #[macro_export]
 macro_rules! bulk_insert {
     ($conn:expr, $table:expr, $rows:expr) => {{
         let mut result: diesel::QueryResult<usize> = Ok(0);
-        let few = $rows.len() <= $crate::store::FEW && matches!($conn.db.kind, $crate::Kind::Sqlite(_));
-        for chunk in $rows.chunks(if few { 1 } else { 1_000 }) {
+        let together = if matches!($conn.db.kind, $crate::Kind::Sqlite(_)) { 1 } else { 1_000 };
+        for chunk in $rows.chunks(together) {
             let inserted = $crate::each!(&mut $conn.db, c => match chunk {
                 [row] => diesel::RunQueryDsl::execute(diesel::insert_into($table).values(row), c),
                 chunk => diesel::RunQueryDsl::execute(diesel::insert_into($table).values(chunk), c),
@@ -37,9 +37,6 @@ macro_rules! bulk_insert {
         result.map_err($crate::Error::from)
     }};
 }
-
-/// Up to how many rows are few: SQLite takes them one by one.
-pub const FEW: usize = 8;
 
 /// From how many rows on PostgreSQL takes a COPY.
 pub const COPIED: usize = 50;
@@ -58,15 +55,4 @@ macro_rules! bulk_copy {
             _ => $crate::bulk_insert!($conn, $table, $rows),
         }
     };
-}
-
-/// The parameters of a list of rows, for `UPDATE … FROM (VALUES {list}) AS v`: `($1, $2), ($3, $4)`.
-/// The columns are then `v.column1`, `v.column2` on both databases.
-#[must_use]
-pub fn parameters(rows: usize, columns: usize) -> String {
-    let row = |row: usize| {
-        let places: Vec<String> = (1..=columns).map(|column| format!("${}", row * columns + column)).collect();
-        format!("({})", places.join(", "))
-    };
-    (0..rows).map(row).collect::<Vec<_>>().join(", ")
 }

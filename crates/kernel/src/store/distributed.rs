@@ -5,10 +5,10 @@ use diesel::{
     OptionalExtension, PgConnection, QueryableByName, RunQueryDsl,
     connection::SimpleConnection,
     sql_query,
-    sql_types::{Binary, Bool, Text},
+    sql_types::{Bool, Text},
 };
 
-use super::{Backend, Kind, Tx, connect::open_bare, parameters};
+use super::{Backend, Kind, Tx, connect::open_bare, given, places};
 use crate::{Error, Result};
 
 const STATEMENTS: &str = include_str!("../../../../migrations/citus/statements.sql");
@@ -111,12 +111,8 @@ pub fn hold_keys<'a>(tx: &mut Tx<'_>, kind: &str, source: &str, keys: impl Itera
     rows.dedup();
     for chunk in rows.chunks(1_000) {
         let held = "ON CONFLICT (key) DO UPDATE SET holds = held_keys.holds + 1";
-        let insert = format!("INSERT INTO held_keys (key) VALUES {} {held}", parameters(chunk.len(), 1));
-        let mut insert = sql_query(insert).into_boxed();
-        for key in chunk {
-            insert = insert.bind::<Binary, _>(key);
-        }
-        insert.execute(&mut tx.db)?;
+        let insert = format!("INSERT INTO held_keys (key) VALUES {} {held}", places(chunk.len(), 1));
+        given::<()>(insert, chunk.iter().map(|key| key.clone().into()).collect()).execute(&mut tx.db)?;
     }
     Ok(())
 }

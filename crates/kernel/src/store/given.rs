@@ -9,7 +9,7 @@ use diesel::{
 };
 
 use super::{Db, MultiBackend, listed::SHORT, sql};
-use crate::{AnyId, BasisPoints, Id};
+use crate::{AnyId, BasisPoints, Id, Instant};
 
 /// See [`given`].
 #[derive(Debug, Clone)]
@@ -28,6 +28,8 @@ pub enum Value {
     Ratio(i32),
     /// A number.
     Number(i64),
+    /// A moment.
+    Instant(Instant),
     /// Bytes.
     Bytes(Vec<u8>),
     /// A word.
@@ -52,6 +54,12 @@ impl From<i64> for Value {
     }
 }
 
+impl From<Instant> for Value {
+    fn from(moment: Instant) -> Self {
+        Self::Instant(moment)
+    }
+}
+
 impl From<Vec<u8>> for Value {
     fn from(bytes: Vec<u8>) -> Self {
         Self::Bytes(bytes)
@@ -62,6 +70,14 @@ impl From<&'static str> for Value {
     fn from(word: &'static str) -> Self {
         Self::Word(word)
     }
+}
+
+/// Places for the values of a list of rows, for `UPDATE … FROM (VALUES {list}) AS v`: `({}, {}), ({}, {})`. The columns are then
+/// `v.column1`, `v.column2` on both databases.
+#[must_use]
+pub fn places(rows: usize, columns: usize) -> String {
+    let row = format!("({})", vec!["{}"; columns].join(", "));
+    vec![row; rows].join(", ")
 }
 
 /// A statement with values in the places of `{}`, in their order; `S` are the types of the columns that it selects. It is
@@ -82,6 +98,7 @@ impl<S> QueryFragment<MultiBackend> for Given<S> {
                 Some(Value::Id(id)) => out.push_bind_param::<sql::Uuid, AnyId>(id)?,
                 Some(Value::Ratio(ratio)) => out.push_bind_param::<Integer, i32>(ratio)?,
                 Some(Value::Number(number)) => out.push_bind_param::<BigInt, i64>(number)?,
+                Some(Value::Instant(moment)) => out.push_bind_param::<sql::Instant, Instant>(moment)?,
                 Some(Value::Bytes(bytes)) => out.push_bind_param::<Binary, Vec<u8>>(bytes)?,
                 Some(Value::Word(word)) => out.push_bind_param::<Text, &str>(word)?,
             }

@@ -30,10 +30,10 @@ use lane::{Lane, Way};
 use tokio::sync::oneshot;
 
 pub use also::{Also, with_each_write};
-pub use bulk::{COPIED, FEW, parameters};
+pub use bulk::COPIED;
 pub use connect::{Backend, Conn};
 pub use db::{Db, Kind, MultiBackend, MultiRawValue};
-pub use given::{Given, Value, given};
+pub use given::{Given, Value, given, places};
 pub use heads::{Heads, UpTo, heads, up_to};
 pub use hold::Held;
 pub use listed::{Among, Listed, among, listed};

@@ -9,7 +9,7 @@ use diesel::{
 use kehu_kernel::{
     Conn, Kind, Result, Tx, bulk_copy, each,
     schema::match_keys,
-    store::{FEW, among, given, sql},
+    store::{among, given, places, sql},
 };
 
 use super::{
@@ -17,6 +17,9 @@ use super::{
     facts::{self, Facts},
 };
 use crate::{CustomerId, create::Draft, facts::Known};
+
+/// Up to how many keys of a write are few: their statement is kept prepared.
+const FEW: usize = 8;
 
 /// One key of one customer.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Insertable)]
@@ -61,7 +64,7 @@ pub(crate) fn write(tx: &mut Tx<'_>, mut keys: Vec<Key>) -> Result<()> {
     // In the order of the index.
     keys.sort_unstable();
     if (1..=FEW).contains(&keys.len()) {
-        let text = format!("INSERT INTO match_keys (key, customer_id) VALUES {}", vec!["({}, {})"; keys.len()].join(", "));
+        let text = format!("INSERT INTO match_keys (key, customer_id) VALUES {}", places(keys.len(), 2));
         let values = keys.iter().flat_map(|key| [key.key.into(), key.customer_id.into()]).collect();
         given::<()>(text, values).execute(&mut tx.db)?;
         return Ok(());
