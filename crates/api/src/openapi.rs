@@ -1,18 +1,30 @@
 //! The published document: collected from the handlers, then completed with what all operations share.
 
-use std::{collections::BTreeMap, sync::LazyLock};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::LazyLock,
+};
 
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use utoipa::{
     OpenApi,
     openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
 };
-use utoipa_actix_web::AppExt;
 
-use crate::{extract::IfMatchHeader, merged::MergedRecord, problem::Problem, webhook};
+use crate::{
+    extract::IfMatchHeader,
+    merged::MergedRecord,
+    problem::Problem,
+    routes::{self, ServiceConfig, Told},
+    webhook,
+};
 
 mod limits;
+pub mod published;
 pub mod query;
+
+use published::Paths;
 
 #[derive(OpenApi)]
 #[openapi(
@@ -88,7 +100,7 @@ pub fn base() -> utoipa::openapi::OpenApi {
     Base::openapi()
 }
 
-/// The published document.
+/// The published document, as the code has it: for whoever writes it down or checks it, and for exports, which ask for fields.
 #[must_use]
 pub fn document() -> &'static Value {
     static DOCUMENT: LazyLock<Value> = LazyLock::new(build);
@@ -105,10 +117,12 @@ pub fn text() -> String {
 /// document as it is (`/v1/customers/lookup`) is not one with an id.
 #[must_use]
 pub fn methods_of(path: &str) -> Vec<String> {
-    let Some(Value::Object(paths)) = document().get("paths") else { return Vec::new() };
-    let of = |item: &Value| item.as_object().into_iter().flat_map(Map::keys).map(|method| method.to_ascii_uppercase()).collect();
+    let paths = named();
+    let of = |item: &HashMap<String, Named>| item.keys().map(|method| method.to_ascii_uppercase()).collect::<Vec<_>>();
     if let Some(item) = paths.get(path) {
-        return of(item);
+        let mut methods = of(item);
+        methods.sort_unstable();
+        return methods;
     }
     let fits = |template: &str| {
         let (mut wanted, mut given) = (template.split('/'), path.split('/'));
@@ -149,13 +163,27 @@ pub fn operation(name: &str) -> Option<Operation> {
 /// The operationId of a method and a route template.
 #[must_use]
 pub fn operation_at(method: &str, route: &str) -> Option<&'static str> {
-    let key = method.to_ascii_lowercase();
-    document().get("paths")?.get(route)?.get(key)?.get("operationId")?.as_str()
+    let operation = named().get(route)?.get(&method.to_ascii_lowercase())?;
+    Some(&operation.operation_id)
+}
+
+/// The name of an operation.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Named {
+    operation_id: String,
+}
+
+fn named() -> &'static Paths<Named> {
+    static NAMED: LazyLock<Paths<Named>> = LazyLock::new(published::operations);
+    &NAMED
 }
 
 fn build() -> Value {
-    let app = actix_web::App::new().into_utoipa_app().openapi(base()).configure(crate::routes::configure);
-    let (_, api) = app.split_for_parts();
+    let (mut api, mut told) = (base(), Told::default());
+    routes::configure(&mut ServiceConfig::telling(&mut told));
+    api.paths.merge(told.paths);
+    api.components.get_or_insert_default().schemas.extend(told.schemas);
     let mut document = serde_json::to_value(api).unwrap_or_default();
     name_schemas(&mut document);
     walk(&mut document, &mut lift_description);

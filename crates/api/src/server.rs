@@ -10,11 +10,24 @@ use actix_web::{
     web::{self, Data},
 };
 use kehu_kernel::{Error, Result, Store};
-use utoipa_actix_web::AppExt;
 
 use crate::{
-    docs, events::stream::Streams, extract, gate::Gate, health, idempotency, login::Logins, merged, metrics, metrics::Metrics,
-    problem, problem::Problem, rate, rate::Limits, replica, routes, settings::Settings, time_limit, tls, trace,
+    docs,
+    events::stream::Streams,
+    extract,
+    gate::Gate,
+    health, idempotency,
+    login::Logins,
+    merged, metrics,
+    metrics::Metrics,
+    problem,
+    problem::Problem,
+    rate,
+    rate::Limits,
+    replica,
+    routes::{self, ServiceConfig},
+    settings::Settings,
+    time_limit, tls, trace,
 };
 
 /// How long running requests may take to end when the server is stopped, in seconds.
@@ -63,7 +76,6 @@ pub fn app(
     > + use<>,
 > {
     App::new()
-        .into_utoipa_app()
         .app_data(Data::new(state.store.clone()))
         .app_data(state.gate.clone())
         .app_data(state.settings.clone())
@@ -71,8 +83,7 @@ pub fn app(
         .app_data(state.logins.clone())
         .app_data(state.streams.clone())
         .app_data(state.metrics.clone())
-        .configure(routes::configure)
-        .into_app()
+        .configure(|worker| routes::configure(&mut ServiceConfig::serving(worker)))
         .service(health::healthz)
         .service(health::readyz)
         .service(metrics::read_metrics)

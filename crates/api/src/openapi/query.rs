@@ -3,7 +3,10 @@
 use std::{collections::HashMap, sync::LazyLock};
 
 use kehu_kernel::FieldError;
-use serde_json::{Map, Value};
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::published;
 
 /// Limits of a parameter.
 #[derive(Clone, Copy, Debug, Default)]
@@ -25,16 +28,20 @@ pub fn fault(path: &str, name: &str, value: &str) -> Option<FieldError> {
 }
 
 fn all() -> &'static HashMap<String, HashMap<String, Limits>> {
-    static LIMITS: LazyLock<HashMap<String, HashMap<String, Limits>>> = LazyLock::new(|| {
-        let paths = super::document().get("paths").and_then(Value::as_object).into_iter().flatten();
-        paths.map(|(path, item)| (path.clone(), of_path(item))).collect()
-    });
+    static LIMITS: LazyLock<HashMap<String, HashMap<String, Limits>>> =
+        LazyLock::new(|| published::operations::<Queried>().into_iter().map(|(path, item)| (path, of_path(&item))).collect());
     &LIMITS
 }
 
-fn of_path(item: &Value) -> HashMap<String, Limits> {
-    let operations = item.as_object().into_iter().flat_map(Map::values);
-    let parameters = operations.filter_map(|operation| operation.get("parameters")?.as_array()).flatten();
+/// The parameters of an operation.
+#[derive(Deserialize)]
+struct Queried {
+    #[serde(default)]
+    parameters: Vec<Value>,
+}
+
+fn of_path(item: &HashMap<String, Queried>) -> HashMap<String, Limits> {
+    let parameters = item.values().flat_map(|operation| &operation.parameters);
     let queried = parameters.filter(|parameter| parameter.get("in").is_some_and(|place| place == "query"));
     queried
         .filter_map(|parameter| Some((parameter.get("name")?.as_str()?.to_owned(), Limits::of(parameter.get("schema")?))))

@@ -10,11 +10,11 @@ use kehu_account_link::{
     transaction::{self, Transaction, TransactionFilter},
 };
 use kehu_kernel::{Page, PageParams, Store};
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::{
     extract::{Caller, Json, ListQuery, Path, Query},
     reply::{Answer, Reply},
+    routes::ServiceConfig,
 };
 
 /// The operations below `/accounts`.

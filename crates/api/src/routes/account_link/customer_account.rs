@@ -4,11 +4,11 @@ use actix_web::{get, web::Data};
 use kehu_account_link::portfolio::{self, CustomerAccounts, PortfolioQuery};
 use kehu_customer::{Customer, CustomerId};
 use kehu_kernel::Store;
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::{
     extract::{Caller, Path, Query},
     reply::{Answer, Reply},
+    routes::ServiceConfig,
 };
 
 /// The operations of this file.

@@ -3,11 +3,11 @@
 use actix_web::{get, web::Data};
 use kehu_account_link::account::due::{self, AccountDueDate, DueFilter};
 use kehu_kernel::{Page, PageParams, Store};
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::{
     extract::{Caller, ListQuery},
     reply::{Answer, Reply},
+    routes::ServiceConfig,
 };
 
 /// The operations of this file.

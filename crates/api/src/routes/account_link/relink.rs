@@ -4,11 +4,11 @@ use actix_web::{post, web::Data};
 use kehu_account_link::relink::{self, BranchRelink, BranchRelinkPreview};
 use kehu_kernel::{Store, job::Job};
 use kehu_organization::branch::{Branch, BranchId};
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::{
     extract::{Caller, IfMatch, IfMatchHeader, Json, Path},
     reply::{Answer, Reply},
+    routes::ServiceConfig,
 };
 
 /// The operations of this file.

@@ -3,11 +3,11 @@
 use actix_web::{get, web::Data};
 use kehu_account_link::standing_order::{self, StandingOrderFilter, StandingOrderPage};
 use kehu_kernel::{PageParams, Store};
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::{
     extract::{Caller, ListQuery},
     reply::{Answer, Reply},
+    routes::ServiceConfig,
 };
 
 /// The operations of this file.

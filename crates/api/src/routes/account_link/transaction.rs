@@ -3,11 +3,11 @@
 use actix_web::{post, web::Data};
 use kehu_account_link::transaction::{self, IngestReport, TransactionBatch};
 use kehu_kernel::Store;
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::{
     extract::{Caller, Json},
     reply::{Answer, Reply},
+    routes::ServiceConfig,
 };
 
 /// The operations of this file.

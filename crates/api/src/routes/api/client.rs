@@ -2,12 +2,12 @@
 
 use actix_web::{get, post, web::Data};
 use kehu_kernel::{Error, Page, PageParams, Result, Store};
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::{
     client::{self, Client, ClientId, IssuedClient, NewClient, SecretRotation, secret},
     extract::{Caller, IfMatch, IfMatchHeader, Json, ListQuery, Nothing, Path},
     reply::{Answer, Reply},
+    routes::ServiceConfig,
 };
 
 /// The operations of this file.

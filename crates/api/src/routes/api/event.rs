@@ -3,7 +3,6 @@
 use actix_web::{HttpRequest, HttpResponse, get, http::header::ContentEncoding, web::Data};
 use kehu_customer::scope;
 use kehu_kernel::{Action, Page, PageParams, Store};
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::{
     events::{
@@ -15,6 +14,7 @@ use crate::{
     gate::Gate,
     problem::Problem,
     reply::{Answer, Reply},
+    routes::ServiceConfig,
 };
 
 /// The operations of this file.

@@ -5,11 +5,11 @@ use kehu_kernel::{
     Page, PageParams, Store,
     job::{self, Job, JobId},
 };
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::{
     extract::{Caller, ListQuery, Nothing, Path},
     reply::{Answer, Reply},
+    routes::ServiceConfig,
 };
 
 /// The operations of this file.

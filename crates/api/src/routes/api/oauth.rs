@@ -15,7 +15,6 @@ use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use kehu_kernel::{Error, Store};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::{
     auth::token,
@@ -24,6 +23,7 @@ use crate::{
     login::Logins,
     problem::Problem,
     rate::Limits,
+    routes::ServiceConfig,
 };
 
 /// How long a token of a machine client holds.

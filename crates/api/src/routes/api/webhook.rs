@@ -5,13 +5,13 @@ use std::pin::Pin;
 use actix_web::{FromRequest, HttpRequest, dev::Payload, get, http::StatusCode, patch, post, web::Data};
 use kehu_kernel::{Page, PageParams, Store};
 use serde_json::Value;
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::{
     extract::{Caller, IfMatch, IfMatchHeader, Json, ListQuery, Path},
     gate::Gate,
     problem::Problem,
     reply::{Answer, Reply},
+    routes::ServiceConfig,
     settings::Settings,
     webhook::{
         self, DeliveryFilter, EndpointFilter, IssuedWebhookEndpoint, NewWebhookEndpoint, Replay, SecretRotation, WebhookDelivery,

@@ -6,11 +6,11 @@ use kehu_customer::{
     consent::{self, Consent, ConsentFilter, ConsentId, CurrentConsents, NewConsent},
 };
 use kehu_kernel::{Page, PageParams, Store};
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::{
     extract::{Caller, Json, ListQuery, Path, Path2},
     reply::{Answer, Reply},
+    routes::ServiceConfig,
 };
 
 /// The operations of this file.

@@ -13,11 +13,11 @@ use kehu_customer::{
     update::{self, CustomerPatch},
 };
 use kehu_kernel::{Page, PageParams, Store};
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::{
     extract::{Caller, IfMatch, IfMatchHeader, Json, ListQuery, Path},
     reply::{Answer, Reply},
+    routes::ServiceConfig,
 };
 
 /// The operations of this file.

@@ -7,11 +7,11 @@ use kehu_customer::{
 };
 use kehu_kernel::{Page, PageParams, Store};
 use serde::Deserialize;
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::{
     extract::{Caller, IfMatch, IfMatchHeader, Json, ListQuery, Path, Path2},
     reply::{Answer, Reply},
+    routes::ServiceConfig,
 };
 
 /// The operations of this file.

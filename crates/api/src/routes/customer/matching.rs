@@ -13,12 +13,12 @@ use kehu_customer::{
     },
 };
 use kehu_kernel::{Page, PageParams, Store, job::Job};
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::{
     belonging::REGISTRY,
     extract::{Caller, IfMatch, IfMatchHeader, Json, ListQuery, Path},
     reply::{Answer, Reply},
+    routes::ServiceConfig,
     settings::Settings,
 };
 

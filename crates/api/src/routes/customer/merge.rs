@@ -6,12 +6,12 @@ use kehu_customer::{
     merge::{self, Merge, MergeFilter, MergeId, MergeRequest, MergeRevert, MergeSummary},
 };
 use kehu_kernel::{Page, PageParams, Store};
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::{
     belonging::REGISTRY,
     extract::{Caller, IfMatch, IfMatchHeader, Json, ListQuery, Path},
     reply::{Answer, Reply},
+    routes::ServiceConfig,
     settings::Settings,
 };
 

@@ -9,13 +9,13 @@ use kehu_customer::{
     },
 };
 use kehu_kernel::{Page, PageParams, Store};
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::{
     belonging::REGISTRY,
     extract::{Caller, IfMatch, IfMatchHeader, Json, ListQuery, Nothing, Path, Path2},
     idempotency,
     reply::{Answer, Reply},
+    routes::ServiceConfig,
 };
 
 /// The operations below a customer.

@@ -11,11 +11,11 @@ use kehu_customer::{
 use kehu_kernel::{Error, Page, PageParams, Reference, Store};
 use serde::Serialize;
 use utoipa::ToSchema;
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::{
     extract::{Caller, IfMatch, IfMatchHeader, Json, ListQuery, Path, Path2, Query},
     reply::{Answer, Reply},
+    routes::ServiceConfig,
 };
 
 /// The operations of this file.

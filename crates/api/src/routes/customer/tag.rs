@@ -12,11 +12,11 @@ use kehu_customer::{
     },
 };
 use kehu_kernel::{Page, PageParams, Store};
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::{
     extract::{Caller, IfMatch, IfMatchHeader, Json, ListQuery, Nothing, Path, Path2},
     reply::{Answer, Reply},
+    routes::ServiceConfig,
 };
 
 /// The operations on domains.

@@ -16,11 +16,11 @@ use kehu_kernel::{Actor, Conn, Instant, Result, Store};
 use kehu_organization::assignment::{self, Assignment};
 use serde::Serialize;
 use utoipa::ToSchema;
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::{
     extract::{Caller, Path, Query},
     reply::{Answer, Reply},
+    routes::ServiceConfig,
 };
 
 /// How many entries of the timeline a view shows.

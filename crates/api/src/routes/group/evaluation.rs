@@ -5,11 +5,11 @@ use kehu_group::evaluation::{
     self, EvaluationFilter, EvaluationId, EvaluationPrefill, NewSegmentationEvaluation, PrefillRequest, SegmentationEvaluation,
 };
 use kehu_kernel::{Page, PageParams, Store};
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::{
     extract::{Caller, Json, ListQuery, Path},
     reply::{Answer, Reply},
+    routes::ServiceConfig,
 };
 
 /// The operations of this file.

@@ -7,11 +7,11 @@ use kehu_group::{
     overlap::{self, GroupOverlap, GroupOverlapQuery},
 };
 use kehu_kernel::{Page, PageParams, Store};
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::{
     extract::{Caller, Json, ListQuery, Path, Query},
     reply::{Answer, Reply},
+    routes::ServiceConfig,
 };
 
 /// The operations of this file.

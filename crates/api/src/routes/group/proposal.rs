@@ -8,11 +8,11 @@ use kehu_group::{
     totals::{self, GroupRollUp, GroupTotalsQuery},
 };
 use kehu_kernel::Store;
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::{
     extract::{Caller, Json, Path, Query},
     reply::{Answer, Reply},
+    routes::ServiceConfig,
 };
 
 /// The operations of this file.

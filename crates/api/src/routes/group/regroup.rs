@@ -6,11 +6,11 @@ use kehu_group::{
     regroup::{self, GroupLineage, GroupLineageEntry, GroupMerge, GroupSplit},
 };
 use kehu_kernel::Store;
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::{
     extract::{Caller, IfMatch, IfMatchHeader, Json, Path},
     reply::{Answer, Reply},
+    routes::ServiceConfig,
 };
 
 /// The operations of this file.

@@ -18,7 +18,6 @@ use futures_util::stream;
 use kehu_intake::export::{self, Content, Download, Export, ExportId, NewExport};
 use kehu_kernel::{Action, Error, Page, PageParams, Store};
 use serde::Deserialize;
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::{
     export::{
@@ -29,6 +28,7 @@ use crate::{
     gate::Gate,
     problem::Problem,
     reply::{Answer, Reply},
+    routes::ServiceConfig,
     settings::Settings,
 };
 

@@ -17,13 +17,13 @@ use kehu_intake::import::{
 use kehu_kernel::{Actor, Page, PageParams, Result, Store};
 use serde::Serialize;
 use utoipa::ToSchema;
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::upload::{self, NewImportForm};
 use crate::{
     extract::{Caller, IfMatch, IfMatchHeader, Json, ListQuery, Path},
     problem::Problem,
     reply::{Answer, Reply},
+    routes::ServiceConfig,
     settings::Settings,
 };
 

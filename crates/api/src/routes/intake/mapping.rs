@@ -3,11 +3,11 @@
 use actix_web::{get, post, web::Data};
 use kehu_intake::mapping::{self, Mapping, MappingFilter, MappingId, NewMapping};
 use kehu_kernel::{Page, PageParams, Store};
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::{
     extract::{Caller, Json, ListQuery, Path},
     reply::{Answer, Reply},
+    routes::ServiceConfig,
 };
 
 /// The operations of this file.

@@ -4,11 +4,11 @@ use actix_web::{get, patch, post, web::Data};
 use kehu_intake::source_system::{self, NewSourceSystem, SourceSystem, SourceSystemId, SourceSystemPatch};
 use kehu_kernel::{Page, PageParams, Store};
 use serde::Deserialize;
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::{
     extract::{Caller, IfMatch, Json, ListQuery, Path},
     reply::{Answer, Reply},
+    routes::ServiceConfig,
 };
 
 /// The operations of this file.

@@ -3,11 +3,11 @@
 use actix_web::{get, web::Data};
 use kehu_kernel::Store;
 use kehu_organization::access::{self, AccessDecision, AccessQuery, Me};
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::{
     extract::{Caller, Query},
     reply::{Answer, Reply},
+    routes::ServiceConfig,
 };
 
 /// The operation of `/v1/me`.

@@ -5,11 +5,11 @@ use kehu_kernel::{Page, PageParams, Store};
 use kehu_organization::assignment::{
     self, Assignment, AssignmentEnd, AssignmentFilter, AssignmentId, BulkAssignment, BulkAssignmentReport, NewAssignment,
 };
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::{
     extract::{Caller, IfMatch, IfMatchHeader, Json, ListQuery, Path},
     reply::{Answer, Reply},
+    routes::ServiceConfig,
 };
 
 /// The operations of this file.

@@ -6,11 +6,11 @@ use kehu_organization::{
     portfolio::{self, Portfolio},
     staff::{self, NewStaff, Staff, StaffDeactivation, StaffFilter, StaffId, StaffPatch},
 };
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::{
     extract::{Caller, IfMatch, IfMatchHeader, Json, ListQuery, Path},
     reply::{Answer, Reply},
+    routes::ServiceConfig,
 };
 
 /// The operations of this file.

@@ -3,11 +3,11 @@
 use actix_web::{get, patch, post, web::Data};
 use kehu_kernel::{Page, PageParams, Store};
 use kehu_organization::team::{self, NewTeam, Team, TeamFilter, TeamId, TeamPatch};
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::{
     extract::{Caller, IfMatch, Json, ListQuery, Path},
     reply::{Answer, Reply},
+    routes::ServiceConfig,
 };
 
 /// The operations of this file.
