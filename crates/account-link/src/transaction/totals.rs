@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use diesel::{ExpressionMethods, Insertable, RunQueryDsl, upsert::excluded};
+use diesel::RunQueryDsl;
 use kehu_kernel::{
-    Date, Kind, Result, Tx,
-    schema::{account_daily_totals, account_monthly_totals},
+    Date, Result, Tx,
+    store::{Value, given, places, together},
 };
 
 use super::Direction;
@@ -49,90 +49,33 @@ impl Sums {
     }
 }
 
-#[derive(Clone, Insertable)]
-#[diesel(table_name = account_daily_totals, treat_none_as_default_value = false)]
-struct DayRow {
-    account_id: AccountId,
-    day: Date,
-    credit_minor: i64,
-    debit_minor: i64,
-    credit_count: i64,
-    debit_count: i64,
-}
-
-#[derive(Clone, Insertable)]
-#[diesel(table_name = account_monthly_totals, treat_none_as_default_value = false)]
-struct MonthRow {
-    account_id: AccountId,
-    month: Date,
-    credit_minor: i64,
-    debit_minor: i64,
-    credit_count: i64,
-    debit_count: i64,
-}
+/// An account, and a day or the first day of a month.
+type Key = (AccountId, Date);
 
 /// Adds the sums of days to those that are kept, for days and for months.
-pub(crate) fn add(tx: &mut Tx<'_>, days: &BTreeMap<(AccountId, Date), Sums>) -> Result<()> {
-    let mut months: BTreeMap<(AccountId, Date), Sums> = BTreeMap::new();
+pub(crate) fn add(tx: &mut Tx<'_>, days: &BTreeMap<Key, Sums>) -> Result<()> {
+    let mut months: BTreeMap<Key, Sums> = BTreeMap::new();
     for ((account, day), sums) in days {
         months.entry((*account, day.month_start())).or_default().merge(sums);
     }
-    // In the order of their keys, so that two writers wait for each other instead of dead-locking.
-    let days: Vec<DayRow> = days.iter().map(|(key, sums)| day_row(*key, *sums)).collect();
-    let months: Vec<MonthRow> = months.iter().map(|(key, sums)| month_row(*key, *sums)).collect();
-    add_days(tx, &days)?;
-    add_months(tx, &months)
+    add_rows(tx, "account_daily_totals", "day", days)?;
+    add_rows(tx, "account_monthly_totals", "month", &months)
 }
 
-fn day_row((account_id, day): (AccountId, Date), sums: Sums) -> DayRow {
-    let Sums { credit_minor, debit_minor, credit_count, debit_count } = sums;
-    DayRow { account_id, day, credit_minor, debit_minor, credit_count, debit_count }
+/// In the order of their keys, so that two writers wait for each other instead of dead-locking.
+fn add_rows(tx: &mut Tx<'_>, table: &'static str, key: &'static str, rows: &BTreeMap<Key, Sums>) -> Result<()> {
+    const SUMS: [&str; 4] = ["credit_minor", "debit_minor", "credit_count", "debit_count"];
+    let sets = SUMS.map(|sum| format!("{sum} = {table}.{sum} + excluded.{sum}")).join(", ");
+    let into = format!("INSERT INTO {table} (account_id, {key}, {}) VALUES", SUMS.join(", "));
+    let upsert = |rows| format!("{into} {} ON CONFLICT (account_id, {key}) DO UPDATE SET {sets}", places(rows, 6));
+    let rows: Vec<[Value; 6]> = rows.iter().map(row).collect();
+    for chunk in rows.chunks(together(tx)) {
+        given::<()>(upsert(chunk.len()), chunk.as_flattened().to_vec()).execute(&mut tx.db)?;
+    }
+    Ok(())
 }
 
-fn month_row((account_id, month): (AccountId, Date), sums: Sums) -> MonthRow {
-    let Sums { credit_minor, debit_minor, credit_count, debit_count } = sums;
-    MonthRow { account_id, month, credit_minor, debit_minor, credit_count, debit_count }
-}
-
-/// Adds rows to the sums that are there. SQLite takes them one by one, as [`kehu_kernel::bulk_insert`] has it.
-macro_rules! add_rows {
-    ($tx:expr, $sums:ident, $key:ident, $rows:expr) => {{
-        use $sums as t;
-        macro_rules! upsert {
-            ($values:expr, $conn:expr) => {
-                diesel::insert_into(t::table)
-                    .values($values)
-                    .on_conflict((t::account_id, t::$key))
-                    .do_update()
-                    .set((
-                        t::credit_minor.eq(t::credit_minor + excluded(t::credit_minor)),
-                        t::debit_minor.eq(t::debit_minor + excluded(t::debit_minor)),
-                        t::credit_count.eq(t::credit_count + excluded(t::credit_count)),
-                        t::debit_count.eq(t::debit_count + excluded(t::debit_count)),
-                    ))
-                    .execute($conn)?
-            };
-        }
-        match &mut $tx.db.kind {
-            Kind::Sqlite(conn) => {
-                for row in $rows {
-                    upsert!(row, conn);
-                }
-            }
-            Kind::Postgres(conn) => {
-                for chunk in $rows.chunks(1_000) {
-                    upsert!(chunk, conn);
-                }
-            }
-        }
-        Ok(())
-    }};
-}
-
-fn add_days(tx: &mut Tx<'_>, rows: &[DayRow]) -> Result<()> {
-    add_rows!(tx, account_daily_totals, day, rows)
-}
-
-fn add_months(tx: &mut Tx<'_>, rows: &[MonthRow]) -> Result<()> {
-    add_rows!(tx, account_monthly_totals, month, rows)
+fn row(((account_id, date), sums): (&Key, &Sums)) -> [Value; 6] {
+    let Sums { credit_minor, debit_minor, credit_count, debit_count } = *sums;
+    [(*account_id).into(), (*date).into(), credit_minor.into(), debit_minor.into(), credit_count.into(), debit_count.into()]
 }

@@ -1,5 +1,7 @@
 //! What diesel's two-backend connection cannot express, each with one remedy.
 
+use super::{Conn, Kind};
+
 /// Runs the same code on the concrete connection of either database:
 /// `each!(&mut tx.db, c => diesel::insert_into(t).values(&rows).execute(c))`.
 #[macro_export]
@@ -20,8 +22,7 @@ macro_rules! each {
 macro_rules! bulk_insert {
     ($conn:expr, $table:expr, $rows:expr) => {{
         let mut result: diesel::QueryResult<usize> = Ok(0);
-        let together = if matches!($conn.db.kind, $crate::Kind::Sqlite(_)) { 1 } else { 1_000 };
-        for chunk in $rows.chunks(together) {
+        for chunk in $rows.chunks($crate::store::together($conn)) {
             let inserted = $crate::each!(&mut $conn.db, c => match chunk {
                 [row] => diesel::RunQueryDsl::execute(diesel::insert_into($table).values(row), c),
                 chunk => diesel::RunQueryDsl::execute(diesel::insert_into($table).values(chunk), c),
@@ -36,6 +37,12 @@ macro_rules! bulk_insert {
         }
         result.map_err($crate::Error::from)
     }};
+}
+
+/// How many rows a statement takes at most: see [`bulk_insert!`](crate::bulk_insert).
+#[must_use]
+pub const fn together(conn: &Conn) -> usize {
+    if matches!(conn.db.kind, Kind::Sqlite(_)) { 1 } else { 1_000 }
 }
 
 /// From how many rows on PostgreSQL takes a COPY.

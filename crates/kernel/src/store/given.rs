@@ -5,11 +5,11 @@ use std::{borrow::Cow, marker::PhantomData};
 use diesel::{
     QueryResult, RunQueryDsl,
     query_builder::{AstPass, Query, QueryFragment, QueryId},
-    sql_types::{BigInt, Binary, Integer, Text},
+    sql_types::{BigInt, Binary, Bool, Integer, Text},
 };
 
 use super::{Db, MultiBackend, listed::SHORT, sql};
-use crate::{AnyId, BasisPoints, Id, Instant};
+use crate::{AnyId, BasisPoints, Date, Id, Instant};
 
 /// See [`given`].
 #[derive(Debug, Clone)]
@@ -30,10 +30,36 @@ pub enum Value {
     Number(i64),
     /// A moment.
     Instant(Instant),
+    /// A day.
+    Date(Date),
     /// Bytes.
     Bytes(Vec<u8>),
     /// A word.
     Word(&'static str),
+    /// A text.
+    Text(String),
+    /// Yes or no.
+    Flag(bool),
+}
+
+impl Value {
+    /// Writes it into a statement as a bound value.
+    ///
+    /// # Errors
+    /// diesel's.
+    pub fn push<'b>(&'b self, out: &mut AstPass<'_, 'b, MultiBackend>) -> QueryResult<()> {
+        match self {
+            Self::Id(id) => out.push_bind_param::<sql::Uuid, AnyId>(id),
+            Self::Ratio(ratio) => out.push_bind_param::<Integer, i32>(ratio),
+            Self::Number(number) => out.push_bind_param::<BigInt, i64>(number),
+            Self::Instant(moment) => out.push_bind_param::<sql::Instant, Instant>(moment),
+            Self::Date(date) => out.push_bind_param::<diesel::sql_types::Date, Date>(date),
+            Self::Bytes(bytes) => out.push_bind_param::<Binary, Vec<u8>>(bytes),
+            Self::Word(word) => out.push_bind_param::<Text, &str>(word),
+            Self::Text(text) => out.push_bind_param::<Text, String>(text),
+            Self::Flag(flag) => out.push_bind_param::<Bool, bool>(flag),
+        }
+    }
 }
 
 impl<T> From<Id<T>> for Value {
@@ -57,6 +83,12 @@ impl From<i64> for Value {
 impl From<Instant> for Value {
     fn from(moment: Instant) -> Self {
         Self::Instant(moment)
+    }
+}
+
+impl From<Date> for Value {
+    fn from(date: Date) -> Self {
+        Self::Date(date)
     }
 }
 
@@ -92,17 +124,12 @@ impl<S> QueryFragment<MultiBackend> for Given<S> {
         if self.values.len() > SHORT {
             out.unsafe_to_cache_prepared();
         }
-        for (place, part) in self.text.split("{}").enumerate() {
-            match place.checked_sub(1).and_then(|before| self.values.get(before)) {
-                None => {}
-                Some(Value::Id(id)) => out.push_bind_param::<sql::Uuid, AnyId>(id)?,
-                Some(Value::Ratio(ratio)) => out.push_bind_param::<Integer, i32>(ratio)?,
-                Some(Value::Number(number)) => out.push_bind_param::<BigInt, i64>(number)?,
-                Some(Value::Instant(moment)) => out.push_bind_param::<sql::Instant, Instant>(moment)?,
-                Some(Value::Bytes(bytes)) => out.push_bind_param::<Binary, Vec<u8>>(bytes)?,
-                Some(Value::Word(word)) => out.push_bind_param::<Text, &str>(word)?,
-            }
-            out.push_sql(part);
+        // By one character, which is found much faster than two are.
+        let mut parts = self.text.split('{');
+        out.push_sql(parts.next().unwrap_or_default());
+        for (value, part) in self.values.iter().zip(parts) {
+            value.push(&mut out)?;
+            out.push_sql(part.strip_prefix('}').unwrap_or(part));
         }
         Ok(())
     }

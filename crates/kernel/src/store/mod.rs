@@ -30,7 +30,7 @@ use lane::{Lane, Way};
 use tokio::sync::oneshot;
 
 pub use also::{Also, with_each_write};
-pub use bulk::COPIED;
+pub use bulk::{COPIED, together};
 pub use connect::{Backend, Conn};
 pub use db::{Db, Kind, MultiBackend, MultiRawValue};
 pub use given::{Given, Value, given, places};
