@@ -60,6 +60,8 @@ mod process;
 mod product;
 mod replica;
 mod role;
+mod rule_law;
+mod rule_search;
 mod rules;
 mod secrets;
 mod segmentation;

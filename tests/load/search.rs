@@ -145,7 +145,7 @@ fn over_http(run: &mut Run, bank: &Bank, asked: &Questions) {
 
 fn searched(store: &Store, actor: &Actor, q: &str) -> Duration {
     let what: CustomerSearch = serde_json::from_value(json!({ "q": q })).unwrap();
-    timed(|| drop(store.read_blocking(|conn| search::search(conn, actor, what.clone())).unwrap()))
+    timed(|| drop(store.read_blocking(|conn| search::search(conn, actor, kehu_group::rule::customers(), what.clone())).unwrap()))
 }
 
 fn timed(work: impl FnOnce()) -> Duration {

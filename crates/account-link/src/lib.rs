@@ -16,6 +16,7 @@ mod privacy;
 pub mod product;
 pub mod relink;
 pub mod report;
+pub mod rule;
 pub mod scope;
 pub mod standing_order;
 pub mod statement;

@@ -59,6 +59,7 @@ use published::Paths;
         (name = "standing-orders", description = "What accounts pay again and again."),
         (name = "groups", description = "Groups of customers: who is in them when, who works for them, what they share, how they were split and merged."),
         (name = "segmentation-evaluations", description = "Whether splitting or merging groups pays: forecast, and compared with what came out."),
+        (name = "rules", description = "Conditions on customers, written as data: what they may name."),
         (name = "events", description = "What happened, as CloudEvents: a feed to go on reading, and a stream."),
         (name = "webhooks", description = "Events posted to endpoints of the bank, signed after Standard Webhooks; and what became of them."),
         (name = "jobs", description = "Background jobs: progress, result, cancellation."),

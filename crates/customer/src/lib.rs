@@ -28,6 +28,7 @@ pub mod profile;
 pub mod quality;
 pub mod relation;
 pub mod review;
+pub mod rule;
 pub mod rules;
 pub mod scope;
 pub mod search;

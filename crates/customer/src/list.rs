@@ -17,6 +17,7 @@ use utoipa::IntoParams;
 use crate::{
     Customer, CustomerId, CustomerKind, CustomerRow, CustomerStatus, LifeCycleStage, present,
     profile::Gender,
+    rule::Asked,
     scope, search,
     tag::{self, TagId},
     value::DataClass,
@@ -74,6 +75,10 @@ pub struct CustomerFilter {
     /// Order; the newest record first unless given.
     #[param(inline, example = "-created_at")]
     pub sort: Option<CustomerSort>,
+    /// Only customers that meet this rule: for searches, which take it in their body.
+    #[serde(skip)]
+    #[param(ignore)]
+    pub rule: Option<Asked>,
 }
 
 /// Customers within reach, without their sensitive fields.
@@ -167,6 +172,9 @@ impl<'f> Chosen<'f> {
                 holding = holding.filter(customer_tags::value.assume_not_null().eq(value));
             }
             query = query.filter(within(customers::id, holding));
+        }
+        if let Some(rule) = &self.filter.rule {
+            query = rule.narrow(query);
         }
         query
     }

@@ -51,7 +51,9 @@ pub mod household;
 pub mod interval;
 pub mod member;
 pub mod overlap;
+pub mod preview;
 pub mod regroup;
+pub mod rule;
 pub mod totals;
 
 pub use belonging::{BELONGINGS, BEYOND};

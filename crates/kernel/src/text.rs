@@ -37,6 +37,9 @@ macro_rules! text_enum {
             /// Every value, in the order of definition.
             pub const ALL: &'static [Self] = &[$(Self::$variant),+];
 
+            /// Their texts, in the same order.
+            pub const WORDS: &'static [&'static str] = &[$($text),+];
+
             /// The text of this value, as in JSON and in the database.
             #[must_use]
             pub const fn as_str(self) -> &'static str {

@@ -9,6 +9,7 @@ mod check;
 pub mod feed;
 pub mod portfolio;
 pub mod role;
+pub mod rule;
 pub mod staff;
 pub mod team;
 

@@ -137,7 +137,8 @@ fn searched(given: &Given<'_>) -> Result<Reading> {
     let wanted: search::CustomerSearch = given.body()?;
     Ok(Reading::Plain(Arc::new(move |conn, actor, page| {
         let PageParams { limit, cursor, include_total } = page.clone();
-        shown(search::search(conn, actor, search::CustomerSearch { limit, cursor, include_total, ..wanted.clone() })?)
+        let wanted = search::CustomerSearch { limit, cursor, include_total, ..wanted.clone() };
+        shown(search::search(conn, actor, kehu_group::rule::customers(), wanted)?)
     })))
 }
 

@@ -48,6 +48,7 @@ fn v1(config: &mut ServiceConfig<'_>) {
         .scope("/privacy-exports", customer::privacy::configure_exports)
         .scope("/products", account_link::product::configure)
         .scope("/roles", organization::role::configure)
+        .scope("/rule-fields", group::rule::configure)
         .scope("/segmentation-evaluations", group::evaluation::configure)
         .scope("/source-systems", intake::source_system::configure)
         .scope("/staff", organization::staff::configure)

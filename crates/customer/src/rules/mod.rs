@@ -9,6 +9,7 @@ pub mod resident_id;
 pub mod script;
 
 use kehu_kernel::BasisPoints;
+pub use kehu_kernel::check::text;
 use unicode_normalization::UnicodeNormalization;
 use validator::ValidationError;
 
@@ -16,23 +17,6 @@ use validator::ValidationError;
 #[must_use]
 pub fn folded(text: &str) -> String {
     text.nfkc().collect::<String>().trim().to_owned()
-}
-
-/// Texts of people: not only blanks, without control characters other than line breaks and tabs, and without
-/// marks that turn the direction of what follows, by which a text can show as another one than it is. Whether
-/// they may be empty is told by their length.
-///
-/// # Errors
-/// `blank` or `control_character`.
-pub fn text(text: &str) -> Result<(), ValidationError> {
-    if !text.is_empty() && text.trim().is_empty() {
-        return Err(ValidationError::new("blank").with_message("More than blanks is needed.".into()));
-    }
-    let turns = |c| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    if text.chars().any(|c| c.is_control() && !"\n\r\t".contains(c) || turns(c)) {
-        return Err(ValidationError::new("control_character").with_message("Control characters are not taken.".into()));
-    }
-    Ok(())
 }
 
 /// Two capital letters, as ISO 3166-1 names countries.
@@ -96,16 +80,6 @@ pub fn email(text: &str) -> Result<String, &'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn texts_show_as_what_they_are() {
-        for sound in ["", "张伟", "line\nline\ttab", "שלום\u{200f}", "e\u{301}"] {
-            assert!(text(sound).is_ok(), "{sound:?}");
-        }
-        for wrong in [" ", "\0", "a\u{1}", "\u{7f}", "\u{85}", "a\u{202e}b", "\u{2066}a\u{2069}"] {
-            assert!(text(wrong).is_err(), "{wrong:?}");
-        }
-    }
 
     #[test]
     fn e_mail_addresses_have_one_spelling() {

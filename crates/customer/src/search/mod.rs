@@ -20,7 +20,7 @@ mod query;
 mod scan;
 mod token;
 
-use kehu_kernel::{Action, Actor, Conn, Page, PageParams, Result};
+use kehu_kernel::{Action, Actor, Conn, Error, Page, PageParams, Result, Rule, rule::Catalogue};
 use serde::Deserialize;
 use utoipa::ToSchema;
 use validator::Validate;
@@ -28,7 +28,11 @@ use validator::Validate;
 pub(crate) use find::find;
 pub(crate) use token::of as tokens;
 
-use crate::{Customer, CustomerKind, CustomerStatus, LifeCycleStage, list::CustomerFilter};
+use crate::{
+    Customer, CustomerKind, CustomerStatus, LifeCycleStage,
+    list::{self, CustomerFilter},
+    rule::Asked,
+};
 
 /// How many tokens one page examines before it ends, full or not; a page that began just before examines the last
 /// batch to its end.
@@ -44,10 +48,12 @@ const COUNTED: i64 = 50_000;
 pub struct CustomerSearch {
     /// A name or number, or parts of it: characters, the beginning of a word, pinyin (`zhangwei`), initials of pinyin
     /// (`zw`), with accents or without, or the beginning of the number. All words, at most 16, must fit. Without a letter or
-    /// digit nothing fits.
+    /// digit nothing fits. `q`, `rule` or both are given.
     #[schema(example = "zhang wei", min_length = 1, max_length = 200)]
     #[validate(length(min = 1, max = 200))]
-    pub q: String,
+    pub q: Option<String>,
+    /// Only customers that meet this rule. Without `q`, the newest record comes first.
+    pub rule: Option<Rule>,
     /// Only this kind.
     pub kind: Option<CustomerKind>,
     /// Only this status.
@@ -78,29 +84,38 @@ pub struct CustomerSearch {
 /// Customers within reach that fit, the best fit first, without their sensitive fields.
 ///
 /// # Errors
-/// [`kehu_kernel::Error::Forbidden`] without `customer.read`; [`kehu_kernel::Error::Invalid`] for an unknown branch or a
-/// cursor of another search.
-pub fn search(conn: &mut Conn, actor: &Actor, what: CustomerSearch) -> Result<Page<Customer>> {
+/// [`Error::Forbidden`] without `customer.read` or what the rule asks for; [`Error::Invalid`] for an unknown branch, a cursor of
+/// another search, faults of the rule, and without `q` and `rule`; [`Error::Conflict`] as of [`Asked::new`].
+pub fn search(conn: &mut Conn, actor: &Actor, catalogue: &Catalogue, what: CustomerSearch) -> Result<Page<Customer>> {
     actor.allow(Action::CustomerRead)?;
+    if what.q.is_none() && what.rule.is_none() {
+        return Err(Error::invalid("/q", "required", "A search is by q, by rule or by both."));
+    }
+    let rule = what.rule.map(|rule| Asked::new(conn, actor, catalogue, &rule, "/rule")).transpose()?;
     let filter = CustomerFilter {
         kind: what.kind,
         status: what.status,
         life_cycle_stage: what.life_cycle_stage,
         tier: what.tier,
         branch: what.branch,
+        rule,
         ..CustomerFilter::default()
     };
     let params = PageParams { limit: what.limit, cursor: what.cursor, include_total: what.include_total };
-    find(conn, actor, &what.q, &filter, &params).map_err(in_body)
+    match &what.q {
+        Some(q) => find(conn, actor, q, &filter, &params),
+        None => list::list(conn, actor, &filter, &params),
+    }
+    .map_err(in_body)
 }
 
 /// A fault of a query parameter is one of the body's field of that name here.
-fn in_body(error: kehu_kernel::Error) -> kehu_kernel::Error {
-    let kehu_kernel::Error::Invalid(mut faults) = error else { return error };
+fn in_body(error: Error) -> Error {
+    let Error::Invalid(mut faults) = error else { return error };
     for fault in &mut faults {
         if let Some(name) = fault.pointer.strip_prefix('?') {
             fault.pointer = format!("/{name}");
         }
     }
-    kehu_kernel::Error::Invalid(faults)
+    Error::Invalid(faults)
 }

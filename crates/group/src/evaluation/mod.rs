@@ -19,6 +19,7 @@ pub use compare::{EvaluationFollowUp, EvaluationVariance};
 pub use decimal::Decimal;
 pub use line::{EvaluationCategory, EvaluationLine, EvaluationSide};
 pub use prefill::{EvaluationPrefill, PrefillRequest, PrefilledItem, UnknownItem, prefill};
+pub(crate) use prefill::{by_product, held_links};
 pub(crate) use record::row as stored;
 pub use record::{create, get, list};
 pub use result::{

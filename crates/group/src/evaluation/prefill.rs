@@ -11,7 +11,7 @@ use kehu_kernel::{
     Action, Actor, Conn, Currency, Date, Error, Explanation, FieldError, Money, Result,
     access::FieldClass,
     schema::{account_links, accounts, group_members, products},
-    store::{MultiBackend, among, within},
+    store::{MultiBackend, among, sql, within},
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -109,12 +109,12 @@ pub struct UnknownItem {
     pub reason: String,
 }
 
-/// Accounts of one product, and what one of them earns and costs in a year.
-struct Held {
-    product: String,
-    count: i64,
-    revenue: Option<i64>,
-    cost: Option<i64>,
+/// Accounts of one product, and what one of them earns and costs in a year, in minor units of the currency that was asked for.
+pub(crate) struct Held {
+    pub product: String,
+    pub count: i64,
+    pub revenue: Option<i64>,
+    pub cost: Option<i64>,
 }
 
 /// A product's code and currency, and what one account of it earns and costs.
@@ -204,14 +204,28 @@ fn held(conn: &mut Conn, actor: &Actor, request: &PrefillRequest, day: Date) -> 
             .filter(kehu_customer::of_visible(group_members::customer_id, &banking))
     };
     let customers: i64 = members().select(count(group_members::customer_id).aggregate_distinct()).first(&mut conn.db)?;
+    let links = held_links(day);
+    let members = members().select(group_members::customer_id).into_boxed::<MultiBackend>();
+    Ok((customers, by_product(conn, links.filter(within(account_links::customer_id, members)), request.currency)?))
+}
+
+/// The accounts that customers own or owe on a day, for one more condition on `account_links::customer_id`.
+pub(crate) fn held_links(day: Date) -> account_links::BoxedQuery<'static, MultiBackend, sql::Uuid> {
     let open = account_links::valid_to.is_null().or(account_links::valid_to.assume_not_null().gt(day));
-    let links = account_links::table
+    account_links::table
         .filter(account_links::role.eq_any([LinkRole::Owner, LinkRole::JointOwner, LinkRole::Borrower, LinkRole::CoBorrower]))
         .filter(account_links::valid_from.le(day))
         .filter(open)
-        .filter(within(account_links::customer_id, members().select(group_members::customer_id).into_boxed::<MultiBackend>()))
         .select(account_links::account_id)
-        .into_boxed::<MultiBackend>();
+        .into_boxed()
+}
+
+/// The accounts of these links by their products, each once; closed ones left out.
+pub(crate) fn by_product(
+    conn: &mut Conn,
+    links: account_links::BoxedQuery<'static, MultiBackend, sql::Uuid>,
+    currency: Currency,
+) -> Result<Vec<Held>> {
     let counts: Vec<(ProductId, i64)> = accounts::table
         .filter(accounts::status.ne(AccountStatus::Closed))
         .filter(within(accounts::id, links))
@@ -226,11 +240,11 @@ fn held(conn: &mut Conn, actor: &Actor, request: &PrefillRequest, day: Date) -> 
         .load(&mut conn.db)?;
     let known: HashMap<ProductId, Worth> = known.into_iter().collect();
     let of = |(id, count): (ProductId, i64)| {
-        let (product, currency, revenue, cost) = known.get(&id).cloned()?;
-        let same = currency == request.currency;
+        let (product, of, revenue, cost) = known.get(&id).cloned()?;
+        let same = of == currency;
         Some(Held { product, count, revenue: revenue.filter(|_| same), cost: cost.filter(|_| same) })
     };
-    Ok((customers, counts.into_iter().filter_map(of).collect()))
+    Ok(counts.into_iter().filter_map(of).collect())
 }
 
 /// What one account is worth in a year, times the accounts, times the years: rounded once, half away from zero.

@@ -5,3 +5,4 @@ pub mod group;
 pub mod member;
 pub mod proposal;
 pub mod regroup;
+pub mod rule;

@@ -5,6 +5,7 @@ use kehu_group::{
     Group, GroupId,
     corporate::{self, CorporateGroupProposal, CorporateGroupRequest},
     household::{self, HouseholdProposalRequest, HouseholdProposals},
+    preview::{self, GroupPreview, GroupPreviewRequest},
     totals::{self, GroupRollUp, GroupTotalsQuery},
 };
 use kehu_kernel::Store;
@@ -17,7 +18,20 @@ use crate::{
 
 /// The operations of this file.
 pub fn configure(config: &mut ServiceConfig<'_>) {
-    config.service(propose_households).service(propose_corporate_group).service(get_group_totals);
+    config.service(preview_group).service(propose_households).service(propose_corporate_group).service(get_group_totals);
+}
+
+/// Preview a group
+///
+/// What a group by a rule would be today, before there is one: how many customers, some of them, which groups they are in
+/// already, and what serving them costs. Of the customers whom the caller sees. Needs `customer.read` besides, and the right to
+/// read what the rule looks at.
+#[utoipa::path(tag = "groups", request_body = GroupPreviewRequest,
+    responses((status = 200, description = "What the group would be", body = GroupPreview)), security(("bearer" = ["group.read"])))]
+#[post("/preview")]
+async fn preview_group(caller: Caller, store: Data<Store>, body: Json<GroupPreviewRequest>) -> Answer<GroupPreview> {
+    let found = store.read(move |conn| preview::preview(conn, &caller, &body.0)).await?;
+    Ok(Reply::ok(found))
 }
 
 /// Propose households

@@ -1,0 +1,268 @@
+//! From what callers write to what can be asked: every name, operator and value is held against the catalogue.
+
+use std::collections::BTreeSet;
+
+use super::{Catalogue, Collection, Field, FieldType, MAX_CONDITIONS, MAX_DEPTH, MAX_VALUES, Operand, Rule, RuleOperator, value};
+use crate::{Action, Date, Error, FieldError, Instant, Result, access::FieldClass};
+
+/// A rule whose names, operators and values are right.
+#[derive(Clone, Debug)]
+pub struct Checked {
+    pub(super) root: Node,
+    pub(super) today: Date,
+    /// What one has to be allowed to do to ask for it, beside reading the record.
+    pub actions: BTreeSet<Action>,
+    /// Whether it looks at rows that do not lie with the record when the database is spread over machines.
+    pub beyond: bool,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum Node {
+    All(Vec<Self>),
+    Any(Vec<Self>),
+    Not(Box<Self>),
+    Test(Test),
+    Some(Quantity),
+}
+
+/// A comparison of a field.
+#[derive(Clone, Debug)]
+pub(super) struct Test {
+    pub field: &'static Field,
+    pub operator: RuleOperator,
+    pub operands: Vec<Operand>,
+}
+
+/// A condition on what belongs to the record.
+#[derive(Clone, Debug)]
+pub(super) struct Quantity {
+    pub collection: &'static Collection,
+    pub matching: Option<Box<Node>>,
+    pub measure: Measure,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum Measure {
+    AtLeast(i64),
+    Sum(Test),
+}
+
+impl Catalogue {
+    /// Holds a rule against the fields that there are. Days are counted from `now`. `shown` tells which fields the caller may ask
+    /// for; pointers of faults begin with `pointer`.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] with every fault.
+    pub fn check(&self, rule: &Rule, pointer: &str, now: Instant, shown: impl Fn(FieldClass) -> bool) -> Result<Checked> {
+        let mut check = Check {
+            catalogue: self,
+            now,
+            shown: &shown,
+            conditions: 0,
+            faults: Vec::new(),
+            actions: BTreeSet::new(),
+            beyond: false,
+        };
+        check.texts(rule, pointer);
+        let root = if check.faults.is_empty() { check.node(rule, pointer, 1, None) } else { None };
+        match root {
+            Some(root) if check.faults.is_empty() => {
+                Ok(Checked { root, today: now.date(), actions: check.actions, beyond: check.beyond })
+            }
+            _ => Err(Error::Invalid(check.faults)),
+        }
+    }
+}
+
+struct Check<'a> {
+    catalogue: &'a Catalogue,
+    now: Instant,
+    shown: &'a dyn Fn(FieldClass) -> bool,
+    conditions: usize,
+    faults: Vec<FieldError>,
+    actions: BTreeSet<Action>,
+    beyond: bool,
+}
+
+impl Check<'_> {
+    /// Notes a fault.
+    fn fault<T>(&mut self, pointer: impl Into<String>, code: &str, message: impl Into<String>) -> Option<T> {
+        self.faults.push(FieldError::new(pointer, code, message));
+        None
+    }
+
+    /// Every value is a text that shows as what it is, whatever the condition is that it belongs to: rules are kept and shown.
+    fn texts(&mut self, rule: &Rule, at: &str) {
+        for (place, text) in rule.values.iter().flatten().enumerate() {
+            if let Err(fault) = crate::check::text(text) {
+                let message = fault.message.unwrap_or_default();
+                self.faults.push(FieldError::new(format!("{at}/values/{place}"), &fault.code, message));
+            }
+        }
+        for (name, rules) in [("all", &rule.all), ("any", &rule.any)] {
+            for (place, rule) in rules.iter().flatten().enumerate() {
+                self.texts(rule, &format!("{at}/{name}/{place}"));
+            }
+        }
+        for (name, rule) in [("not", &rule.not), ("matching", &rule.matching)] {
+            if let Some(rule) = rule {
+                self.texts(rule, &format!("{at}/{name}"));
+            }
+        }
+    }
+
+    /// A rule, or a part of one; inside a collection its fields are those of the items.
+    fn node(&mut self, rule: &Rule, at: &str, depth: usize, inside: Option<&'static Collection>) -> Option<Node> {
+        self.conditions += 1;
+        if self.conditions > MAX_CONDITIONS {
+            // Said once, however many there are.
+            let said = self.conditions > MAX_CONDITIONS + 1;
+            return if said { None } else { self.fault(at, "too_many", "A rule has at most 64 conditions.") };
+        }
+        if depth > MAX_DEPTH {
+            return self.fault(at, "too_deep", "A rule is at most 8 deep.");
+        }
+        let forms = [rule.all.is_some(), rule.any.is_some(), rule.not.is_some(), rule.some.is_some(), rule.field.is_some()];
+        if forms.iter().filter(|form| **form).count() != 1 {
+            return self.fault(at, "one_of", "A condition has exactly one of all, any, not, some and field.");
+        }
+        self.no_strangers(rule, at)?;
+        if let Some(rules) = &rule.all {
+            Some(Node::All(self.nodes(rules, &format!("{at}/all"), depth, inside)?))
+        } else if let Some(rules) = &rule.any {
+            Some(Node::Any(self.nodes(rules, &format!("{at}/any"), depth, inside)?))
+        } else if let Some(rule) = &rule.not {
+            Some(Node::Not(Box::new(self.node(rule, &format!("{at}/not"), depth + 1, inside)?)))
+        } else if let Some(name) = &rule.some {
+            self.some(rule, name, at, depth, inside)
+        } else {
+            self.field(rule, at, inside).map(Node::Test)
+        }
+    }
+
+    fn nodes(&mut self, rules: &[Rule], at: &str, depth: usize, inside: Option<&'static Collection>) -> Option<Vec<Node>> {
+        if rules.is_empty() {
+            return self.fault(at, "required", "There is at least one condition.");
+        }
+        let nodes: Vec<_> =
+            rules.iter().enumerate().map(|(place, rule)| self.node(rule, &format!("{at}/{place}"), depth + 1, inside)).collect();
+        nodes.into_iter().collect()
+    }
+
+    /// Members that belong to another form of condition.
+    fn no_strangers(&mut self, rule: &Rule, at: &str) -> Option<()> {
+        let some = rule.some.is_some();
+        let compares = rule.field.is_some() || (some && rule.sum.is_some());
+        let strangers = [
+            ("matching", rule.matching.is_some() && !some, "matching goes with some."),
+            ("at_least", rule.at_least.is_some() && !(some && rule.sum.is_none()), "at_least goes with some, without sum."),
+            ("sum", rule.sum.is_some() && !some, "sum goes with some."),
+            ("operator", rule.operator.is_some() && !compares, "An operator goes with field or sum."),
+            ("values", rule.values.is_some() && !compares, "Values go with field or sum."),
+        ];
+        let before = self.faults.len();
+        for (name, strange, message) in strangers {
+            if strange {
+                self.faults.push(FieldError::new(format!("{at}/{name}"), "not_allowed", message));
+            }
+        }
+        (self.faults.len() == before).then_some(())
+    }
+
+    fn some(&mut self, rule: &Rule, name: &str, at: &str, depth: usize, inside: Option<&'static Collection>) -> Option<Node> {
+        if inside.is_some() {
+            return self.fault(format!("{at}/some"), "not_allowed", "What belongs to a record has nothing that belongs to it.");
+        }
+        let Some(collection) = self.catalogue.collection(name) else {
+            let names: Vec<&str> = self.catalogue.collections.iter().map(|collection| collection.name).collect();
+            return self.fault(format!("{at}/some"), "unknown_field", format!("The collections are: {}.", names.join(", ")));
+        };
+        self.actions.extend(collection.action);
+        self.beyond |= collection.beyond;
+        let matching = match &rule.matching {
+            Some(matching) => Some(Box::new(self.node(matching, &format!("{at}/matching"), depth + 1, Some(collection))?)),
+            None => None,
+        };
+        let measure = match (&rule.sum, rule.at_least.unwrap_or(1)) {
+            (Some(sum), _) => Measure::Sum(self.sum(rule, sum, at, collection)?),
+            (None, number @ 1..=100_000) => Measure::AtLeast(number),
+            (None, _) => return self.fault(format!("{at}/at_least"), "out_of_range", "A number from 1 to 100000."),
+        };
+        Some(Node::Some(Quantity { collection, matching, measure }))
+    }
+
+    fn sum(&mut self, rule: &Rule, name: &str, at: &str, collection: &'static Collection) -> Option<Test> {
+        let field = self.named(name, &format!("{at}/sum"), Some(collection))?;
+        if !field.kind.sums() {
+            return self.fault(format!("{at}/sum"), "wrong_type", "Only amounts and numbers are summed.");
+        }
+        let test = self.test(rule, field, at)?;
+        if matches!(test.operator, RuleOperator::Present | RuleOperator::Absent) {
+            return self.fault(format!("{at}/operator"), "wrong_operator", "A sum is always there.");
+        }
+        Some(test)
+    }
+
+    fn field(&mut self, rule: &Rule, at: &str, inside: Option<&'static Collection>) -> Option<Test> {
+        let name = rule.field.as_deref().unwrap_or_default();
+        let field = self.named(name, &format!("{at}/field"), inside)?;
+        self.test(rule, field, at)
+    }
+
+    fn named(&mut self, name: &str, at: &str, inside: Option<&'static Collection>) -> Option<&'static Field> {
+        let found = match inside {
+            Some(collection) => collection.fields.iter().find(|field| field.name == name),
+            None => self.catalogue.field(name),
+        };
+        match found {
+            Some(field) if (self.shown)(field.class) => Some(field),
+            Some(_) => self.fault(at, "sensitive_field", "Records are not chosen by a field that may not be seen in lists."),
+            None => self.fault(at, "unknown_field", "There is no such field here; get_rule_fields names them."),
+        }
+    }
+
+    fn test(&mut self, rule: &Rule, field: &'static Field, at: &str) -> Option<Test> {
+        let Some(operator) = rule.operator else {
+            return self.fault(format!("{at}/operator"), "required", "A comparison needs an operator.");
+        };
+        let operators = field.kind.operators();
+        if !operators.contains(&operator) {
+            let names: Vec<&str> = operators.iter().map(|operator| operator.as_str()).collect();
+            let message = format!("A field of the type {} is compared by: {}.", field.kind.name(), names.join(", "));
+            return self.fault(format!("{at}/operator"), "wrong_operator", message);
+        }
+        let operands =
+            self.operands(rule.values.as_deref().unwrap_or_default(), field.kind, operator, &format!("{at}/values"))?;
+        Some(Test { field, operator, operands })
+    }
+
+    fn operands(&mut self, values: &[String], kind: FieldType, operator: RuleOperator, at: &str) -> Option<Vec<Operand>> {
+        let (number, message) = match operator {
+            RuleOperator::Present | RuleOperator::Absent => (0..=0, "This operator takes no values."),
+            RuleOperator::Between => (2..=2, "This operator takes two values."),
+            RuleOperator::OneOf => (1..=MAX_VALUES, "This operator takes 1 to 100 values."),
+            _ => (1..=1, "This operator takes one value."),
+        };
+        if !number.contains(&values.len()) {
+            return self.fault(at, "wrong_number", message);
+        }
+        let mut operands = Vec::with_capacity(values.len());
+        for (place, text) in values.iter().enumerate() {
+            match value::read(kind, text, self.now) {
+                Ok(operand) => operands.push(operand),
+                Err((code, message)) => return self.fault(format!("{at}/{place}"), code, message),
+            }
+        }
+        if let (RuleOperator::Between, [from, to]) = (operator, operands.as_slice()) {
+            if let (Operand::Money(from), Operand::Money(to)) = (from, to)
+                && from.currency != to.currency
+            {
+                return self.fault(at, "currency", "Both amounts are in the same currency.");
+            }
+            if super::memory::order(from, to).is_some_and(std::cmp::Ordering::is_gt) {
+                return self.fault(at, "out_of_order", "The first value is not above the second.");
+            }
+        }
+        Some(operands)
+    }
+}
