@@ -5,7 +5,7 @@ use kehu_kernel::{
     AnyId, Date, Instant, Kind, Money, Rule, Tx,
     access::FieldClass,
     each,
-    rule::{Catalogue, Collection, Field, FieldType, Operand, Record, RuleOperator},
+    rule::{Catalogue, Collection, Extent, Field, FieldType, Operand, Record, RuleOperator},
     store::{Value, given, places},
 };
 use proptest::{
@@ -57,7 +57,9 @@ kehu_kernel::rule_fields! {
 const PARTS: &[Collection] = &[Collection {
     name: "parts",
     from: "parts",
-    of: "parts.thing_id = things.id AND parts.day_from <= {} AND (parts.day_to IS NULL OR parts.day_to > {})",
+    key: "parts.thing_id",
+    of: "parts.day_from <= {} AND (parts.day_to IS NULL OR parts.day_to > {})",
+    once: None,
     fields: PART,
     action: None,
     beyond: false,
@@ -65,7 +67,7 @@ const PARTS: &[Collection] = &[Collection {
 }];
 
 fn catalogue() -> Catalogue {
-    Catalogue::default().with(THING, PARTS).with(SIDE, &[])
+    Catalogue::of("things").with(THING, PARTS).with(SIDE, &[])
 }
 
 fn now() -> Instant {
@@ -329,15 +331,16 @@ async fn the_database_and_memory_agree(app: App) {
         let rule = rules.new_tree(&mut runner).unwrap().current();
         let checked = catalogue.check(&rule, "/rule", now(), |class| class == FieldClass::Public).unwrap();
         let wanted: Vec<i64> = (0..).zip(&things).filter(|(_, thing)| checked.holds(thing)).map(|(id, _)| id).collect();
-        let condition = checked.condition();
-        let found: Vec<i64> = app
-            .store
-            .read_blocking(|conn| {
-                let query = things::table.filter(condition.clone()).order(things::id).select(things::id);
-                Ok(query.load(&mut conn.db)?)
-            })
-            .unwrap();
-        assert_eq!(found, wanted, "{}", serde_json::to_string(&rule).unwrap());
+        let found: [Vec<i64>; 2] = [Extent::Some, Extent::All].map(|extent| {
+            let found = app.store.read_blocking(|conn| {
+                let condition = checked.condition(conn, extent);
+                Ok(things::table.filter(condition).order(things::id).select(things::id).load(&mut conn.db)?)
+            });
+            found.unwrap()
+        });
+        assert_eq!(found[0], found[1], "{}", serde_json::to_string(&rule).unwrap());
+        let found = &found[0];
+        assert_eq!(found, &wanted, "{}", serde_json::to_string(&rule).unwrap());
         numbers[if found.is_empty() { 0 } else { 1 + usize::from(found.len() == things.len()) }] += 1;
         // A rule comes back from JSON as it was.
         assert_eq!(serde_json::from_value::<Rule>(serde_json::to_value(&rule).unwrap()).unwrap(), rule);

@@ -14,6 +14,7 @@ use crate::{
 both_databases!(
     finds_by_the_record_and_the_profile,
     finds_by_what_belongs_to_customers,
+    a_sum_that_is_too_large_is_a_problem,
     goes_on_from_page_to_page,
     stays_within_the_rights_it_needs,
     faults_are_named_where_they_stand,
@@ -148,6 +149,23 @@ async fn finds_by_what_belongs_to_customers(app: App) {
         (json!({ "some": "account_months" }), vec![]),
     ] {
         assert_eq!(names(&admin, rule.clone()).await, wanted, "{rule}");
+    }
+}
+
+async fn a_sum_that_is_too_large_is_a_problem(app: App) {
+    let admin = app.role("administrator");
+    let ids = bank(&admin).await;
+    let id = person(&admin, "Rich", &ids["A"], json!({})).await;
+    for number in ["1", "2"] {
+        let account = account(&admin, number, "A", "92233720368547758.07").await;
+        admin.post("/v1/account-links", owner(&account, &id, true, None)).await.expect(201);
+    }
+    let rule = json!({ "some": "accounts", "sum": "balance", "operator": "at_least", "values": ["1.00 CNY"] });
+    // PostgreSQL can tell that it is larger, SQLite that it cannot tell.
+    let answer = admin.post(SEARCH, json!({ "rule": rule })).await;
+    match answer.status {
+        200 => assert_eq!(answer.expect(200)["items"].as_array().unwrap().len(), 1),
+        _ => assert_eq!(answer.problem(409), "out_of_range"),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use kehu_kernel::{
     Action,
-    rule::{Collection, FieldType},
+    rule::{Collection, FieldType, Once},
     rule_fields,
 };
 
@@ -56,16 +56,39 @@ rule_fields! {
     "balance", FieldType::Money("accounts.currency"), "accounts.balance_minor", "Latest balance of the account";
 }
 
+/// Which links make an account one of the customer's, on a day.
+macro_rules! own {
+    () => {
+        "account_links.role IN ('owner', 'joint_owner', 'borrower', 'co_borrower')
+         AND account_links.valid_from <= {} AND (account_links.valid_to IS NULL OR account_links.valid_to > {})"
+    };
+}
+
+/// By the account, so that two links to the same one do not count it twice.
+macro_rules! once {
+    ($account:literal) => {
+        concat!(
+            $account,
+            " IN (SELECT account_links.account_id FROM account_links
+            WHERE account_links.customer_id = customers.id AND ",
+            own!(),
+            ")"
+        )
+    };
+}
+
 /// What belongs to a customer.
 pub const COLLECTIONS: &[Collection] = &[
     Collection {
         name: "accounts",
-        from: "accounts JOIN products ON products.id = accounts.product_id LEFT JOIN loans ON loans.account_id = accounts.id",
-        // By the account, so that two links to the same one do not count it twice.
-        of: "accounts.id IN (SELECT account_links.account_id FROM account_links
-             WHERE account_links.customer_id = customers.id
-             AND account_links.role IN ('owner', 'joint_owner', 'borrower', 'co_borrower')
-             AND account_links.valid_from <= {} AND (account_links.valid_to IS NULL OR account_links.valid_to > {}))",
+        from: "account_links JOIN accounts ON accounts.id = account_links.account_id
+             JOIN products ON products.id = accounts.product_id LEFT JOIN loans ON loans.account_id = accounts.id",
+        key: "account_links.customer_id",
+        of: own!(),
+        once: Some(Once {
+            from: "accounts JOIN products ON products.id = accounts.product_id LEFT JOIN loans ON loans.account_id = accounts.id",
+            of: once!("accounts.id"),
+        }),
         fields: ACCOUNT,
         action: Some(Action::AccountRead),
         beyond: true,
@@ -73,11 +96,14 @@ pub const COLLECTIONS: &[Collection] = &[
     },
     Collection {
         name: "account_months",
-        from: "account_monthly_totals JOIN accounts ON accounts.id = account_monthly_totals.account_id",
-        of: "account_monthly_totals.account_id IN (SELECT account_links.account_id FROM account_links
-             WHERE account_links.customer_id = customers.id
-             AND account_links.role IN ('owner', 'joint_owner', 'borrower', 'co_borrower')
-             AND account_links.valid_from <= {} AND (account_links.valid_to IS NULL OR account_links.valid_to > {}))",
+        from: "account_links JOIN accounts ON accounts.id = account_links.account_id
+             JOIN account_monthly_totals ON account_monthly_totals.account_id = accounts.id",
+        key: "account_links.customer_id",
+        of: own!(),
+        once: Some(Once {
+            from: "account_monthly_totals JOIN accounts ON accounts.id = account_monthly_totals.account_id",
+            of: once!("account_monthly_totals.account_id"),
+        }),
         fields: MONTH,
         action: Some(Action::AccountRead),
         beyond: true,
@@ -87,8 +113,9 @@ pub const COLLECTIONS: &[Collection] = &[
         name: "account_links",
         from: "account_links JOIN accounts ON accounts.id = account_links.account_id
              JOIN products ON products.id = accounts.product_id",
-        of: "account_links.customer_id = customers.id
-             AND account_links.valid_from <= {} AND (account_links.valid_to IS NULL OR account_links.valid_to > {})",
+        key: "account_links.customer_id",
+        of: "account_links.valid_from <= {} AND (account_links.valid_to IS NULL OR account_links.valid_to > {})",
+        once: None,
         fields: LINK,
         action: Some(Action::AccountRead),
         beyond: true,

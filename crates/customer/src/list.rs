@@ -7,8 +7,9 @@ use diesel::{
 use kehu_kernel::{
     Action, Actor, AnyId, Conn, Date, Error, Page, PageParams, Result,
     access::Reach,
+    rule::Extent,
     schema::{branches, customer_tags, customers, personal_profiles},
-    store::within,
+    store::{MultiBackend, within},
     text_enum,
 };
 use serde::Deserialize;
@@ -91,7 +92,7 @@ pub fn list(conn: &mut Conn, actor: &Actor, filter: &CustomerFilter, params: &Pa
     }
     let chosen = Chosen::by(conn, actor, filter)?;
     let window = params.window::<CustomerId>(&conn.keys, &format!("customers?{filter:?}"))?;
-    let total = if window.include_total { Some(chosen.query().count().get_result(&mut conn.db)?) } else { None };
+    let total = if window.include_total { Some(chosen.all().count().get_result(&mut conn.db)?) } else { None };
     let mut query = chosen.query().limit(window.fetch()).select(CustomerRow::as_select());
     if filter.sort == Some(CustomerSort::CreatedAt) {
         query = query.order(customers::id);
@@ -132,8 +133,17 @@ impl<'f> Chosen<'f> {
         Ok(Self { filter, reach, subtree, tagged })
     }
 
-    /// The customers.
-    pub(crate) fn query<'a>(&self) -> customers::BoxedQuery<'a, kehu_kernel::store::MultiBackend> {
+    /// The customers, for a query that looks at some of them until a page is full.
+    pub(crate) fn query<'a>(&self) -> customers::BoxedQuery<'a, MultiBackend> {
+        self.of(Extent::Some)
+    }
+
+    /// The customers, for a query that looks at all of them.
+    fn all<'a>(&self) -> customers::BoxedQuery<'a, MultiBackend> {
+        self.of(Extent::All)
+    }
+
+    fn of<'a>(&self, extent: Extent) -> customers::BoxedQuery<'a, MultiBackend> {
         let mut query = customers::table.filter(scope::visible_to(&self.reach)).into_boxed();
         if let Some(kind) = self.filter.kind {
             query = query.filter(customers::kind.eq(kind));
@@ -174,7 +184,7 @@ impl<'f> Chosen<'f> {
             query = query.filter(within(customers::id, holding));
         }
         if let Some(rule) = &self.filter.rule {
-            query = rule.narrow(query);
+            query = rule.narrow(query, extent);
         }
         query
     }

@@ -6,7 +6,7 @@ use diesel::QueryDsl;
 use kehu_kernel::{
     Action, Actor, Conn, Error, Result, Rule,
     access::{FieldClass, Reach},
-    rule::{Catalogue, Collection, Condition, Field, FieldType},
+    rule::{Catalogue, Collection, Condition, Extent, Field, FieldType},
     rule_fields,
     schema::customers,
     store::MultiBackend,
@@ -123,8 +123,9 @@ pub const COLLECTIONS: &[Collection] = &[
         name: "tags",
         from: "customer_tags JOIN tags ON tags.id = customer_tags.tag_id",
         // A list by a sensitive tag would show a sensitive fact of everybody on it.
-        of: "customer_tags.customer_id = customers.id AND tags.field_class <> 'sensitive'
-             AND customer_tags.valid_from <= {} AND (customer_tags.valid_to IS NULL OR customer_tags.valid_to > {})",
+        key: "customer_tags.customer_id",
+        of: "tags.field_class <> 'sensitive' AND customer_tags.valid_from <= {} AND (customer_tags.valid_to IS NULL OR customer_tags.valid_to > {})",
+        once: None,
         fields: TAG,
         action: None,
         beyond: false,
@@ -133,9 +134,10 @@ pub const COLLECTIONS: &[Collection] = &[
     Collection {
         name: "contact_points",
         from: "contact_points",
-        of: "contact_points.customer_id = customers.id
-             AND (contact_points.valid_from IS NULL OR contact_points.valid_from <= {})
+        key: "contact_points.customer_id",
+        of: "(contact_points.valid_from IS NULL OR contact_points.valid_from <= {})
              AND (contact_points.valid_to IS NULL OR contact_points.valid_to > {})",
+        once: None,
         fields: CONTACT_POINT,
         action: None,
         beyond: false,
@@ -153,7 +155,8 @@ pub fn shown(actor: &Actor, class: FieldClass) -> bool {
 #[derive(Clone)]
 pub struct Asked {
     rule: Rule,
-    condition: Condition,
+    /// For queries that look at some customers, and for those that look at all.
+    conditions: [Condition; 2],
     /// How far the rights reach that the rule asks for: whether it holds is told only of customers within all of them.
     reaches: Vec<Reach>,
 }
@@ -179,18 +182,25 @@ impl Asked {
             return Err(Error::conflict("database_distributed", "Accounts lie elsewhere than customers: no rule asks for both."));
         }
         let reaches = checked.actions.iter().map(|action: &Action| actor.allow(*action)).collect::<Result<_>>()?;
-        Ok(Self { rule: rule.clone(), condition: checked.condition(), reaches })
+        let conditions = [Extent::Some, Extent::All].map(|extent| checked.condition(conn, extent));
+        Ok(Self { rule: rule.clone(), conditions, reaches })
     }
 
-    /// The customers within reach who meet it.
+    /// All customers within reach who meet it.
     #[must_use]
     pub fn customers<'a>(&self, reach: &Reach) -> customers::BoxedQuery<'a, MultiBackend> {
-        self.narrow(customers::table.filter(scope::visible_to(reach)).into_boxed())
+        self.narrow(customers::table.filter(scope::visible_to(reach)).into_boxed(), Extent::All)
     }
 
     /// Those customers who meet it.
-    pub(crate) fn narrow<'a>(&self, query: customers::BoxedQuery<'a, MultiBackend>) -> customers::BoxedQuery<'a, MultiBackend> {
+    pub(crate) fn narrow<'a>(
+        &self,
+        query: customers::BoxedQuery<'a, MultiBackend>,
+        extent: Extent,
+    ) -> customers::BoxedQuery<'a, MultiBackend> {
+        let [some, all] = &self.conditions;
+        let condition = if extent == Extent::All { all } else { some };
         let within = self.reaches.iter().filter(|reach| **reach != Reach::All);
-        within.fold(query, |query, reach| query.filter(scope::visible_to(reach))).filter(self.condition.clone())
+        within.fold(query, |query, reach| query.filter(scope::visible_to(reach))).filter(condition.clone())
     }
 }

@@ -33,8 +33,9 @@ rule_fields! {
 const COLLECTIONS: &[Collection] = &[Collection {
     name: "groups",
     from: "group_members JOIN groups ON groups.id = group_members.group_id",
-    of: "group_members.customer_id = customers.id
-         AND group_members.valid_from <= {} AND (group_members.valid_to IS NULL OR group_members.valid_to > {})",
+    key: "group_members.customer_id",
+    of: "group_members.valid_from <= {} AND (group_members.valid_to IS NULL OR group_members.valid_to > {})",
+    once: None,
     fields: MEMBERSHIP,
     action: Some(Action::GroupRead),
     beyond: false,
@@ -42,7 +43,7 @@ const COLLECTIONS: &[Collection] = &[Collection {
 }];
 
 static CUSTOMERS: LazyLock<Catalogue> = LazyLock::new(|| {
-    let fields = kehu_customer::rule::FIELDS.iter().fold(Catalogue::default(), |all, fields| all.with(fields, &[]));
+    let fields = kehu_customer::rule::FIELDS.iter().fold(Catalogue::of("customers"), |all, fields| all.with(fields, &[]));
     let with = fields.with(&[], kehu_customer::rule::COLLECTIONS).with(&[], kehu_account_link::rule::COLLECTIONS);
     with.with(&[], kehu_organization::rule::COLLECTIONS).with(&[], COLLECTIONS)
 });

@@ -170,11 +170,17 @@ impl From<DieselError> for Error {
             DatabaseErrorKind::ForeignKeyViolation => {
                 Self::conflict("reference_broken", "A record that this one refers to is gone, or others still refer to it.")
             }
+            _ if is_overflow(message) => Self::conflict("out_of_range", "A sum is larger than can be told."),
             _ if is_busy(message) => Self::Busy,
             _ if is_unavailable(message) => Self::Unavailable(message.to_owned()),
             _ => Self::internal(error),
         }
     }
+}
+
+/// A sum that does not fit into 64 bits.
+fn is_overflow(message: &str) -> bool {
+    ["integer overflow", "bigint out of range"].iter().any(|text| message.contains(text))
 }
 
 /// Deadlock victims of PostgreSQL and lock time-outs of either database come without a kind of their own.

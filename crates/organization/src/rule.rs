@@ -20,8 +20,9 @@ rule_fields! {
 pub const COLLECTIONS: &[Collection] = &[Collection {
     name: "assignments",
     from: "assignments",
-    of: "assignments.customer_id = customers.id
-         AND assignments.valid_from <= {} AND (assignments.valid_to IS NULL OR assignments.valid_to > {})",
+    key: "assignments.customer_id",
+    of: "assignments.valid_from <= {} AND (assignments.valid_to IS NULL OR assignments.valid_to > {})",
+    once: None,
     fields: ASSIGNMENT,
     action: Some(Action::AssignmentRead),
     beyond: false,

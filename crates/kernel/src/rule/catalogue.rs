@@ -116,8 +116,12 @@ pub struct Collection {
     pub name: &'static str,
     /// Its tables, as `FROM` takes them.
     pub from: &'static str,
-    /// Which rows are the record's; `{}` is the day of the question.
+    /// The column that holds the record's id; never null.
+    pub key: &'static str,
+    /// Which rows count; `{}` is the day of the question.
     pub of: &'static str,
+    /// Where an item may stand in several rows of `from`: where each stands once, for counts and sums.
+    pub once: Option<Once>,
     /// The fields of an item.
     pub fields: &'static [Field],
     /// What one has to be allowed to do to ask for it, beside reading the record.
@@ -128,9 +132,20 @@ pub struct Collection {
     pub meaning: &'static str,
 }
 
+/// The items of a record, each once. Fields have the same names of columns as in [`Collection::from`].
+#[derive(Clone, Copy, Debug)]
+pub struct Once {
+    /// The tables, as `FROM` takes them.
+    pub from: &'static str,
+    /// Which rows are the record's; `{}` is the day of the question.
+    pub of: &'static str,
+}
+
 /// All that rules about one kind of record may name.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Catalogue {
+    /// The table of the records; its key is `id`.
+    pub table: &'static str,
     /// The fields of the record itself.
     pub fields: Vec<&'static Field>,
     /// What belongs to it.
@@ -138,6 +153,12 @@ pub struct Catalogue {
 }
 
 impl Catalogue {
+    /// One without fields yet, of the records in a table.
+    #[must_use]
+    pub const fn of(table: &'static str) -> Self {
+        Self { table, fields: Vec::new(), collections: Vec::new() }
+    }
+
     /// One with more fields.
     #[must_use]
     pub fn with(mut self, fields: &'static [Field], collections: &'static [Collection]) -> Self {

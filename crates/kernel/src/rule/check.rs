@@ -10,6 +10,7 @@ use crate::{Action, Date, Error, FieldError, Instant, Result, access::FieldClass
 pub struct Checked {
     pub(super) root: Node,
     pub(super) today: Date,
+    pub(super) table: &'static str,
     /// What one has to be allowed to do to ask for it, beside reading the record.
     pub actions: BTreeSet<Action>,
     /// Whether it looks at rows that do not lie with the record when the database is spread over machines.
@@ -67,7 +68,7 @@ impl Catalogue {
         let root = if check.faults.is_empty() { check.node(rule, pointer, 1, None) } else { None };
         match root {
             Some(root) if check.faults.is_empty() => {
-                Ok(Checked { root, today: now.date(), actions: check.actions, beyond: check.beyond })
+                Ok(Checked { root, today: now.date(), table: self.table, actions: check.actions, beyond: check.beyond })
             }
             _ => Err(Error::Invalid(check.faults)),
         }

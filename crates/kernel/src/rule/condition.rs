@@ -10,11 +10,11 @@ use diesel::{
 };
 
 use super::{
-    Checked, FieldType, Operand, RuleOperator,
+    Checked, Collection, FieldType, Once, Operand, RuleOperator,
     check::{Measure, Node, Quantity, Test},
 };
 use crate::{
-    Date,
+    Conn, Date, Kind,
     store::{MultiBackend, Value},
 };
 
@@ -30,11 +30,21 @@ enum Part {
     Bound(Value),
 }
 
+/// How many records a query looks at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// Some, until a page is full or a record is found: what belongs to each is looked up.
+    Some,
+    /// All: SQLite, which looks up row by row what PostgreSQL plans as it likes, is told to gather what belongs to any record first.
+    All,
+}
+
 impl Checked {
     /// The rule for `.filter(…)` on the table of its records.
     #[must_use]
-    pub fn condition(&self) -> Condition {
-        let mut writer = Writer { parts: Vec::new(), today: self.today };
+    pub fn condition(&self, conn: &Conn, extent: Extent) -> Condition {
+        let gathers = extent == Extent::All && matches!(conn.db.kind, Kind::Sqlite(_));
+        let mut writer = Writer { parts: Vec::new(), today: self.today, table: self.table, gathers };
         writer.node(&self.root);
         Condition { parts: writer.parts }
     }
@@ -43,6 +53,10 @@ impl Checked {
 struct Writer {
     parts: Vec<Part>,
     today: Date,
+    /// The table of the records.
+    table: &'static str,
+    /// Whether what belongs to any record is gathered first.
+    gathers: bool,
 }
 
 impl Writer {
@@ -80,10 +94,17 @@ impl Writer {
     }
 
     fn some(&mut self, quantity: &Quantity) {
+        let Collection { key, from, of, .. } = quantity.collection;
+        let id = format!("{}.id", self.table);
         match &quantity.measure {
+            Measure::AtLeast(1) if self.gathers => {
+                self.sql(format!("{id} IN (SELECT {key}"));
+                self.rows(quantity, from, of);
+                self.sql(")");
+            }
             Measure::AtLeast(1) => {
                 self.sql("EXISTS (SELECT 1");
-                self.items(quantity);
+                self.rows(quantity, from, &format!("{key} = {id} AND {of}"));
                 self.sql(")");
             }
             Measure::AtLeast(number) => {
@@ -96,13 +117,23 @@ impl Writer {
         }
     }
 
+    /// The items of a record, each once.
     fn items(&mut self, quantity: &Quantity) {
-        self.sql(format!(" FROM {} WHERE ", quantity.collection.from));
-        for (place, part) in quantity.collection.of.split("{}").enumerate() {
+        let Collection { key, from, of, once, .. } = quantity.collection;
+        match once {
+            Some(Once { from, of }) => self.rows(quantity, from, of),
+            None => self.rows(quantity, from, &format!("{key} = {}.id AND {of}", self.table)),
+        }
+    }
+
+    /// The rows that count and match.
+    fn rows(&mut self, quantity: &Quantity, from: &str, of: &str) {
+        self.sql(format!(" FROM {from} WHERE "));
+        for (place, part) in of.split("{}").enumerate() {
             if place > 0 {
                 self.bound(self.today);
             }
-            self.sql(part);
+            self.sql(part.to_owned());
         }
         if let Some(matching) = &quantity.matching {
             self.sql(" AND ");
@@ -111,15 +142,13 @@ impl Writer {
     }
 
     fn sum(&mut self, quantity: &Quantity, test: &Test) {
-        let mut sum = Self { parts: Vec::new(), today: self.today };
-        sum.sql(format!("(SELECT COALESCE(SUM({}), 0)", test.field.sql));
-        sum.items(quantity);
+        self.sql(format!("(SELECT COALESCE(SUM({}), 0)", test.field.sql));
+        self.items(quantity);
         if let (FieldType::Money(currency), Some(Operand::Money(money))) = (test.field.kind, test.operands.first()) {
-            sum.sql(format!(" AND {currency} = "));
-            sum.bound(money.currency.code());
+            self.sql(format!(" AND {currency} = "));
+            self.bound(money.currency.code());
         }
-        sum.sql(")");
-        self.parts.append(&mut sum.parts);
+        self.sql(")");
         self.compared(test.operator, &test.operands);
     }
 

@@ -17,9 +17,9 @@ mod value;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-pub use catalogue::{Catalogue, Collection, Field, FieldType, RuleFieldType};
+pub use catalogue::{Catalogue, Collection, Field, FieldType, Once, RuleFieldType};
 pub use check::Checked;
-pub use condition::Condition;
+pub use condition::{Condition, Extent};
 pub use memory::Record;
 pub use value::Operand;
 
