@@ -229,7 +229,9 @@ const TABLES: &str = "
 fn create(tx: &mut Tx<'_>) {
     let tables = match tx.db.kind {
         Kind::Sqlite(_) => TABLES.replace("UUID", "BLOB").replace("MOMENT", "INTEGER").replace("FLAG", "INTEGER"),
-        Kind::Postgres(_) => TABLES.replace("MOMENT", "TIMESTAMPTZ").replace("FLAG", "BOOLEAN"),
+        Kind::Postgres(_) => {
+            TABLES.replace("MOMENT", "TIMESTAMPTZ").replace("FLAG", "BOOLEAN").replace("path TEXT", "path TEXT COLLATE \"C\"")
+        }
     };
     each!(&mut tx.db, c => c.batch_execute(&tables)).unwrap();
     for (number, code) in CODES.iter().enumerate() {

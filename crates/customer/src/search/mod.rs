@@ -20,7 +20,7 @@ mod query;
 mod scan;
 mod token;
 
-use kehu_kernel::{Action, Actor, Conn, Error, Page, PageParams, Result, Rule, rule::Catalogue};
+use kehu_kernel::{Action, Actor, Conn, Error, Page, PageParams, Result, Rule, patch, rule::Catalogue};
 use serde::Deserialize;
 use utoipa::ToSchema;
 use validator::Validate;
@@ -49,7 +49,8 @@ pub struct CustomerSearch {
     /// A name or number, or parts of it: characters, the beginning of a word, pinyin (`zhangwei`), initials of pinyin
     /// (`zw`), with accents or without, or the beginning of the number. All words, at most 16, must fit. Without a letter or
     /// digit nothing fits. `q`, `rule` or both are given.
-    #[schema(example = "zhang wei", min_length = 1, max_length = 200)]
+    #[schema(nullable = false, value_type = String, example = "zhang wei", min_length = 1, max_length = 200)]
+    #[serde(default, deserialize_with = "patch::required")]
     #[validate(length(min = 1, max = 200))]
     pub q: Option<String>,
     /// Only customers that meet this rule. Without `q`, the newest record comes first.

@@ -198,8 +198,10 @@ impl Writer {
 
     fn nodes_of(&mut self, table: &str, operator: RuleOperator, operands: &[Operand]) {
         if operator == RuleOperator::Within {
-            let below = format!("{table} AS below JOIN {table} AS top ON substr(below.path, 1, length(top.path)) = top.path");
-            self.sql(format!("(SELECT below.id FROM {below} WHERE top.code IN ("));
+            // Paths are segments of ASCII that each end in '.', and '/' is the character after it. By range, of which PostgreSQL
+            // expects many rows: of an equality it expects one, and then plans for one.
+            let below = "below.path >= top.path AND below.path < substr(top.path, 1, length(top.path) - 1) || '/'";
+            self.sql(format!("(SELECT below.id FROM {table} AS below JOIN {table} AS top ON {below} WHERE top.code IN ("));
         } else {
             self.sql(format!("(SELECT id FROM {table} WHERE code IN ("));
         }
