@@ -220,7 +220,9 @@ async fn stays_within_the_rights_it_needs(app: App) {
         "field_classes": ["public"] });
     admin.post("/v1/roles", names_only).await.expect(201);
     let tagged = json!({ "rule": { "some": "tags", "matching": is("code", "equals", &["x"]) } });
-    assert_eq!(app.role_at("names", "A").post(SEARCH, tagged).await.pointers(422), ["/rule/matching/field"]);
+    assert_eq!(app.role_at("names", "A").post(SEARCH, tagged).await.pointers(422), ["/rule/some"]);
+    let any = json!({ "rule": { "not": { "some": "contact_points" } } });
+    assert_eq!(app.role_at("names", "A").post(SEARCH, any).await.pointers(422), ["/rule/not/some"]);
     let customer = person(&admin, "Self", &ids["A"], json!({})).await;
     let own = app.token(sign(json!({ "sub": "C", "roles": ["customer_self"], "customer_id": customer })));
     assert_eq!(own.post(SEARCH, json!({ "rule": is("gender", "present", &[]) })).await.problem(403), "forbidden");

@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 use super::{Catalogue, Collection, Field, FieldType, MAX_CONDITIONS, MAX_DEPTH, MAX_VALUES, Operand, Rule, RuleOperator, value};
 use crate::{Action, Date, Error, FieldError, Instant, Result, access::FieldClass};
 
+const HIDDEN: &str = "Records are not chosen by a field that may not be seen in lists.";
+
 /// A rule whose names, operators and values are right.
 #[derive(Clone, Debug)]
 pub struct Checked {
@@ -178,6 +180,10 @@ impl Check<'_> {
             let names: Vec<&str> = self.catalogue.collections.iter().map(|collection| collection.name).collect();
             return self.fault(format!("{at}/some"), "unknown_field", format!("The collections are: {}.", names.join(", ")));
         };
+        // Whether there is any, and how many, tells something, too.
+        if !collection.fields.iter().any(|field| (self.shown)(field.class)) {
+            return self.fault(format!("{at}/some"), "sensitive_field", HIDDEN);
+        }
         self.actions.extend(collection.action);
         self.beyond |= collection.beyond;
         let matching = match &rule.matching {
@@ -217,7 +223,7 @@ impl Check<'_> {
         };
         match found {
             Some(field) if (self.shown)(field.class) => Some(field),
-            Some(_) => self.fault(at, "sensitive_field", "Records are not chosen by a field that may not be seen in lists."),
+            Some(_) => self.fault(at, "sensitive_field", HIDDEN),
             None => self.fault(at, "unknown_field", "There is no such field here; get_rule_fields names them."),
         }
     }
