@@ -5,7 +5,7 @@ use kehu_kernel::{
     AnyId, Date, Instant, Kind, Money, Rule, Tx,
     access::FieldClass,
     each,
-    rule::{Catalogue, Collection, Extent, Field, FieldType, Operand, Record, RuleOperator},
+    rule::{Catalogue, Collection, Extent, Field, FieldType, Operand, Record, RuleOperator, Tree},
     store::{Value, given, places},
 };
 use proptest::{
@@ -38,7 +38,7 @@ kehu_kernel::rule_fields! {
     "moment", FieldType::Instant, "things.moment", "A moment.";
     "flag", FieldType::Flag, "things.flag", "A flag.";
     "reference", FieldType::Id, "things.reference", "An id.";
-    "node", FieldType::Tree("nodes"), "things.node", "A node.";
+    "node", FieldType::Tree(Tree { table: "nodes", events: "node." }), "things.node", "A node.";
 }
 
 kehu_kernel::rule_fields! {
@@ -63,6 +63,7 @@ const PARTS: &[Collection] = &[Collection {
     fields: PART,
     action: None,
     beyond: false,
+    shared: &[],
     meaning: "Its parts.",
 }];
 

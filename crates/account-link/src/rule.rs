@@ -2,7 +2,7 @@
 
 use kehu_kernel::{
     Action,
-    rule::{Collection, FieldType, Once},
+    rule::{BRANCHES, Collection, FieldType, Once},
     rule_fields,
 };
 
@@ -19,7 +19,7 @@ rule_fields! {
     "product", FieldType::Text, "products.code", "Code of its product";
     "currency", FieldType::Text, "accounts.currency", "Currency, ISO 4217";
     "status", FieldType::Word(AccountStatus::WORDS), "accounts.status", "Status of the account";
-    "branch", FieldType::Tree("branches"), "accounts.branch_id", "Branch that keeps the account, by its code";
+    "branch", BRANCHES, "accounts.branch_id", "Branch that keeps the account, by its code";
     "balance", FieldType::Money("accounts.currency"), "accounts.balance_minor", "Latest balance, in full whatever the share";
     "credit_limit", FieldType::Money("accounts.currency"), "accounts.credit_limit_minor", "Credit limit";
     "opened_on", FieldType::Date, "accounts.opened_on", "Day on which it was opened";
@@ -77,6 +77,18 @@ macro_rules! once {
     };
 }
 
+/// Each account once for each customer whose it is.
+macro_rules! once_each {
+    ($rest:literal) => {
+        concat!(
+            "(SELECT DISTINCT account_links.customer_id, account_links.account_id FROM account_links WHERE ",
+            own!(),
+            ") AS account_links JOIN accounts ON accounts.id = account_links.account_id ",
+            $rest
+        )
+    };
+}
+
 /// What belongs to a customer.
 pub const COLLECTIONS: &[Collection] = &[
     Collection {
@@ -88,10 +100,14 @@ pub const COLLECTIONS: &[Collection] = &[
         once: Some(Once {
             from: "accounts JOIN products ON products.id = accounts.product_id LEFT JOIN loans ON loans.account_id = accounts.id",
             of: once!("accounts.id"),
+            of_all: once_each!(
+                "JOIN products ON products.id = accounts.product_id LEFT JOIN loans ON loans.account_id = accounts.id"
+            ),
         }),
         fields: ACCOUNT,
         action: Some(Action::AccountRead),
         beyond: true,
+        shared: &["product.", "account_balances."],
         meaning: "Accounts that the customer owns or owes today, alone or with others; each once",
     },
     Collection {
@@ -103,10 +119,12 @@ pub const COLLECTIONS: &[Collection] = &[
         once: Some(Once {
             from: "account_monthly_totals JOIN accounts ON accounts.id = account_monthly_totals.account_id",
             of: once!("account_monthly_totals.account_id"),
+            of_all: once_each!("JOIN account_monthly_totals ON account_monthly_totals.account_id = accounts.id"),
         }),
         fields: MONTH,
         action: Some(Action::AccountRead),
         beyond: true,
+        shared: &["transactions."],
         meaning: "Sums of the transactions of those accounts by month",
     },
     Collection {
@@ -119,6 +137,7 @@ pub const COLLECTIONS: &[Collection] = &[
         fields: LINK,
         action: Some(Action::AccountRead),
         beyond: true,
+        shared: &["product.", "account_balances."],
         meaning: "Links of every role that hold today; an account counts once for each",
     },
 ];

@@ -428,7 +428,10 @@ pub(crate) fn hold(tx: &mut Tx<'_>, id: CustomerId) -> Result<()> {
 
 /// Keeps customers from being merged, erased or otherwise changed until the end of the transaction, without hindering those
 /// who only want the same; those of them that are there. The rows are locked in the order of their ids.
-pub(crate) fn share_living(tx: &mut Tx<'_>, mut ids: Vec<CustomerId>) -> Result<HashSet<CustomerId>> {
+///
+/// # Errors
+/// The database's.
+pub fn share_living(tx: &mut Tx<'_>, mut ids: Vec<CustomerId>) -> Result<HashSet<CustomerId>> {
     ids.sort_unstable();
     ids.dedup();
     let mut living = HashSet::with_capacity(ids.len());

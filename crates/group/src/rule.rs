@@ -39,6 +39,7 @@ const COLLECTIONS: &[Collection] = &[Collection {
     fields: MEMBERSHIP,
     action: Some(Action::GroupRead),
     beyond: false,
+    shared: &["group."],
     meaning: "Memberships in groups that hold today",
 }];
 

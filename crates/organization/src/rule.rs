@@ -26,5 +26,6 @@ pub const COLLECTIONS: &[Collection] = &[Collection {
     fields: ASSIGNMENT,
     action: Some(Action::AssignmentRead),
     beyond: false,
+    shared: &[],
     meaning: "People who are assigned to the customer today",
 }];

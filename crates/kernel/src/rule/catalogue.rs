@@ -46,9 +46,21 @@ pub enum FieldType {
     Flag,
     /// An id.
     Id,
-    /// The id of a node in this table, a tree of `code` and `path`; values are codes.
-    Tree(&'static str),
+    /// The id of a node of a tree; values are codes.
+    Tree(Tree),
 }
+
+/// A tree of records with `code` and `path`.
+#[derive(Clone, Copy, Debug)]
+pub struct Tree {
+    /// Its table.
+    pub table: &'static str,
+    /// The beginning of the kinds of events that change it.
+    pub events: &'static str,
+}
+
+/// The branches of the bank.
+pub const BRANCHES: FieldType = FieldType::Tree(Tree { table: "branches", events: "branch." });
 
 impl FieldType {
     /// What callers call it.
@@ -128,6 +140,8 @@ pub struct Collection {
     pub action: Option<Action>,
     /// Whether its rows do not lie with the record when the database is spread over machines.
     pub beyond: bool,
+    /// Beginnings of the kinds of events that change what many records have and name none of them.
+    pub shared: &'static [&'static str],
     /// What its items are, in words.
     pub meaning: &'static str,
 }
@@ -139,6 +153,9 @@ pub struct Once {
     pub from: &'static str,
     /// Which rows are the record's; `{}` is the day of the question.
     pub of: &'static str,
+    /// The tables for the items of all records at once, as `FROM` takes them, each item once for each of its records. The columns
+    /// of [`Collection::key`] are there; `{}` is the day of the question.
+    pub of_all: &'static str,
 }
 
 /// All that rules about one kind of record may name.

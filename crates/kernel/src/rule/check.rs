@@ -17,6 +17,17 @@ pub struct Checked {
     pub actions: BTreeSet<Action>,
     /// Whether it looks at rows that do not lie with the record when the database is spread over machines.
     pub beyond: bool,
+    /// What else than writes of a record changes whether it holds for it.
+    pub moved_by: MovedBy,
+}
+
+/// What else than writes of a record, and of what belongs to it, changes whether a rule holds for it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MovedBy {
+    /// A new day.
+    pub days: bool,
+    /// Events whose kinds begin so, which name no record.
+    pub events: BTreeSet<&'static str>,
 }
 
 #[derive(Clone, Debug)]
@@ -25,7 +36,7 @@ pub(super) enum Node {
     Any(Vec<Self>),
     Not(Box<Self>),
     Test(Test),
-    Some(Quantity),
+    Some(Quantity, Measure),
 }
 
 /// A comparison of a field.
@@ -36,12 +47,11 @@ pub(super) struct Test {
     pub operands: Vec<Operand>,
 }
 
-/// A condition on what belongs to the record.
+/// Some of what belongs to the record.
 #[derive(Clone, Debug)]
 pub(super) struct Quantity {
     pub collection: &'static Collection,
     pub matching: Option<Box<Node>>,
-    pub measure: Measure,
 }
 
 #[derive(Clone, Debug)]
@@ -57,45 +67,51 @@ impl Catalogue {
     /// # Errors
     /// [`Error::Invalid`] with every fault.
     pub fn check(&self, rule: &Rule, pointer: &str, now: Instant, shown: impl Fn(FieldClass) -> bool) -> Result<Checked> {
-        let mut check = Check {
-            catalogue: self,
-            now,
-            shown: &shown,
-            conditions: 0,
-            faults: Vec::new(),
-            actions: BTreeSet::new(),
-            beyond: false,
-        };
-        check.texts(rule, pointer);
-        let root = if check.faults.is_empty() { check.node(rule, pointer, 1, None) } else { None };
-        match root {
-            Some(root) if check.faults.is_empty() => {
-                Ok(Checked { root, today: now.date(), table: self.table, actions: check.actions, beyond: check.beyond })
-            }
-            _ => Err(Error::Invalid(check.faults)),
-        }
+        let mut check = Check::new(self, now, &shown);
+        check.whole(rule, pointer).filter(|_| check.faults.is_empty()).ok_or(Error::Invalid(check.faults))
     }
 }
 
-struct Check<'a> {
+pub(super) struct Check<'a> {
     catalogue: &'a Catalogue,
     now: Instant,
     shown: &'a dyn Fn(FieldClass) -> bool,
     conditions: usize,
-    faults: Vec<FieldError>,
-    actions: BTreeSet<Action>,
-    beyond: bool,
+    pub faults: Vec<FieldError>,
+    pub actions: BTreeSet<Action>,
+    pub beyond: bool,
+    pub moved_by: MovedBy,
+}
+
+impl<'a> Check<'a> {
+    pub fn new(catalogue: &'a Catalogue, now: Instant, shown: &'a dyn Fn(FieldClass) -> bool) -> Self {
+        let (faults, actions) = (Vec::new(), BTreeSet::new());
+        Self { catalogue, now, shown, conditions: 0, faults, actions, beyond: false, moved_by: MovedBy::default() }
+    }
 }
 
 impl Check<'_> {
+    /// A rule with all that it asks for.
+    pub fn whole(&mut self, rule: &Rule, at: &str) -> Option<Checked> {
+        let before = self.faults.len();
+        self.conditions = 0;
+        self.texts(rule, at);
+        if self.faults.len() > before {
+            return None;
+        }
+        let root = self.node(rule, at, 1, None)?;
+        let (actions, moved_by) = (self.actions.clone(), self.moved_by.clone());
+        Some(Checked { root, today: self.now.date(), table: self.catalogue.table, actions, beyond: self.beyond, moved_by })
+    }
+
     /// Notes a fault.
-    fn fault<T>(&mut self, pointer: impl Into<String>, code: &str, message: impl Into<String>) -> Option<T> {
+    pub fn fault<T>(&mut self, pointer: impl Into<String>, code: &str, message: impl Into<String>) -> Option<T> {
         self.faults.push(FieldError::new(pointer, code, message));
         None
     }
 
     /// Every value is a text that shows as what it is, whatever the condition is that it belongs to: rules are kept and shown.
-    fn texts(&mut self, rule: &Rule, at: &str) {
+    pub fn texts(&mut self, rule: &Rule, at: &str) {
         for (place, text) in rule.values.iter().flatten().enumerate() {
             if let Err(fault) = crate::check::text(text) {
                 let message = fault.message.unwrap_or_default();
@@ -176,6 +192,17 @@ impl Check<'_> {
         if inside.is_some() {
             return self.fault(format!("{at}/some"), "not_allowed", "What belongs to a record has nothing that belongs to it.");
         }
+        let quantity = self.quantity(name, rule.matching.as_deref(), at, depth)?;
+        let measure = match (&rule.sum, rule.at_least.unwrap_or(1)) {
+            (Some(sum), _) => Measure::Sum(self.sum(rule, sum, at, quantity.collection)?),
+            (None, number @ 1..=100_000) => Measure::AtLeast(number),
+            (None, _) => return self.fault(format!("{at}/at_least"), "out_of_range", "A number from 1 to 100000."),
+        };
+        Some(Node::Some(quantity, measure))
+    }
+
+    /// Some of what belongs to a record, at this depth.
+    pub fn quantity(&mut self, name: &str, matching: Option<&Rule>, at: &str, depth: usize) -> Option<Quantity> {
         let Some(collection) = self.catalogue.collection(name) else {
             let names: Vec<&str> = self.catalogue.collections.iter().map(|collection| collection.name).collect();
             return self.fault(format!("{at}/some"), "unknown_field", format!("The collections are: {}.", names.join(", ")));
@@ -186,23 +213,26 @@ impl Check<'_> {
         }
         self.actions.extend(collection.action);
         self.beyond |= collection.beyond;
-        let matching = match &rule.matching {
+        self.moved_by.days |= collection.of.contains("{}");
+        self.moved_by.events.extend(collection.shared);
+        let matching = match matching {
             Some(matching) => Some(Box::new(self.node(matching, &format!("{at}/matching"), depth + 1, Some(collection))?)),
             None => None,
         };
-        let measure = match (&rule.sum, rule.at_least.unwrap_or(1)) {
-            (Some(sum), _) => Measure::Sum(self.sum(rule, sum, at, collection)?),
-            (None, number @ 1..=100_000) => Measure::AtLeast(number),
-            (None, _) => return self.fault(format!("{at}/at_least"), "out_of_range", "A number from 1 to 100000."),
-        };
-        Some(Node::Some(Quantity { collection, matching, measure }))
+        Some(Quantity { collection, matching })
     }
 
-    fn sum(&mut self, rule: &Rule, name: &str, at: &str, collection: &'static Collection) -> Option<Test> {
+    /// A field of a collection over which can be summed.
+    pub fn summed(&mut self, name: &str, at: &str, collection: &'static Collection) -> Option<&'static Field> {
         let field = self.named(name, &format!("{at}/sum"), Some(collection))?;
         if !field.kind.sums() {
             return self.fault(format!("{at}/sum"), "wrong_type", "Only amounts and numbers are summed.");
         }
+        Some(field)
+    }
+
+    fn sum(&mut self, rule: &Rule, name: &str, at: &str, collection: &'static Collection) -> Option<Test> {
+        let field = self.summed(name, at, collection)?;
         let test = self.test(rule, field, at)?;
         if matches!(test.operator, RuleOperator::Present | RuleOperator::Absent) {
             return self.fault(format!("{at}/operator"), "wrong_operator", "A sum is always there.");
@@ -216,7 +246,7 @@ impl Check<'_> {
         self.test(rule, field, at)
     }
 
-    fn named(&mut self, name: &str, at: &str, inside: Option<&'static Collection>) -> Option<&'static Field> {
+    pub fn named(&mut self, name: &str, at: &str, inside: Option<&'static Collection>) -> Option<&'static Field> {
         let found = match inside {
             Some(collection) => collection.fields.iter().find(|field| field.name == name),
             None => self.catalogue.field(name),
@@ -253,12 +283,12 @@ impl Check<'_> {
         if !number.contains(&values.len()) {
             return self.fault(at, "wrong_number", message);
         }
+        if let FieldType::Tree(tree) = kind {
+            self.moved_by.events.insert(tree.events);
+        }
         let mut operands = Vec::with_capacity(values.len());
         for (place, text) in values.iter().enumerate() {
-            match value::read(kind, text, self.now) {
-                Ok(operand) => operands.push(operand),
-                Err((code, message)) => return self.fault(format!("{at}/{place}"), code, message),
-            }
+            operands.push(self.value(kind, text, &format!("{at}/{place}"))?);
         }
         if let (RuleOperator::Between, [from, to]) = (operator, operands.as_slice()) {
             if let (Operand::Money(from), Operand::Money(to)) = (from, to)
@@ -271,5 +301,14 @@ impl Check<'_> {
             }
         }
         Some(operands)
+    }
+
+    /// A value of a field of this type.
+    pub fn value(&mut self, kind: FieldType, text: &str, at: &str) -> Option<Operand> {
+        self.moved_by.days |= text.starts_with(value::TODAY);
+        match value::read(kind, text, self.now) {
+            Ok(operand) => Some(operand),
+            Err((code, message)) => self.fault(at, code, message),
+        }
     }
 }

@@ -12,6 +12,7 @@ use diesel::{
 use super::{
     Checked, Collection, FieldType, Once, Operand, RuleOperator,
     check::{Measure, Node, Quantity, Test},
+    memory,
 };
 use crate::{
     Conn, Date, Kind,
@@ -24,8 +25,9 @@ pub struct Condition {
     parts: Vec<Part>,
 }
 
+/// A piece of a statement.
 #[derive(Clone, Debug)]
-enum Part {
+pub(super) enum Part {
     Sql(Cow<'static, str>),
     Bound(Value),
 }
@@ -35,7 +37,7 @@ enum Part {
 pub enum Extent {
     /// Some, until a page is full or a record is found: what belongs to each is looked up.
     Some,
-    /// All: SQLite, which looks up row by row what PostgreSQL plans as it likes, is told to gather what belongs to any record first.
+    /// All: what belongs to any record is gathered first instead of being looked up for each.
     All,
 }
 
@@ -43,32 +45,49 @@ impl Checked {
     /// The rule for `.filter(…)` on the table of its records.
     #[must_use]
     pub fn condition(&self, conn: &Conn, extent: Extent) -> Condition {
-        let gathers = extent == Extent::All && matches!(conn.db.kind, Kind::Sqlite(_));
-        let mut writer = Writer { parts: Vec::new(), today: self.today, table: self.table, gathers };
+        let mut writer = Writer::new(conn, self.table, self.today, extent);
         writer.node(&self.root);
         Condition { parts: writer.parts }
     }
 }
 
-struct Writer {
-    parts: Vec<Part>,
+/// Writes pieces of statements.
+pub(super) struct Writer {
+    pub parts: Vec<Part>,
     today: Date,
     /// The table of the records.
-    table: &'static str,
-    /// Whether what belongs to any record is gathered first.
-    gathers: bool,
+    pub table: &'static str,
+    /// How what belongs to any record is gathered first, if it is.
+    pub gathers: Option<Gathering>,
+}
+
+/// How the records are found to which what was gathered belongs.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Gathering {
+    /// `id IN (…)`, which SQLite works out once. PostgreSQL does, too, as long as the list is short.
+    Listed,
+    /// `EXISTS (… = id)`, which PostgreSQL makes a join of, also below `NOT`. SQLite would work it out for each record.
+    Joined,
 }
 
 impl Writer {
-    fn sql(&mut self, text: impl Into<Cow<'static, str>>) {
+    pub fn new(conn: &Conn, table: &'static str, today: Date, extent: Extent) -> Self {
+        let gathers = (extent == Extent::All).then_some(match conn.db.kind {
+            Kind::Sqlite(_) => Gathering::Listed,
+            Kind::Postgres(_) => Gathering::Joined,
+        });
+        Self { parts: Vec::new(), today, table, gathers }
+    }
+
+    pub fn sql(&mut self, text: impl Into<Cow<'static, str>>) {
         self.parts.push(Part::Sql(text.into()));
     }
 
-    fn bound(&mut self, value: impl Into<Value>) {
+    pub fn bound(&mut self, value: impl Into<Value>) {
         self.parts.push(Part::Bound(value.into()));
     }
 
-    fn node(&mut self, node: &Node) {
+    pub fn node(&mut self, node: &Node) {
         match node {
             Node::All(nodes) => self.joined(nodes, " AND "),
             Node::Any(nodes) => self.joined(nodes, " OR "),
@@ -78,7 +97,7 @@ impl Writer {
                 self.sql(")");
             }
             Node::Test(test) => self.test(test),
-            Node::Some(quantity) => self.some(quantity),
+            Node::Some(quantity, measure) => self.some(quantity, measure),
         }
     }
 
@@ -93,61 +112,114 @@ impl Writer {
         self.sql(")");
     }
 
-    fn some(&mut self, quantity: &Quantity) {
+    fn some(&mut self, quantity: &Quantity, measure: &Measure) {
         let Collection { key, from, of, .. } = quantity.collection;
         let id = format!("{}.id", self.table);
-        match &quantity.measure {
-            Measure::AtLeast(1) if self.gathers => {
+        match (measure, self.gathers) {
+            (Measure::AtLeast(1), Some(Gathering::Listed)) => {
                 self.sql(format!("{id} IN (SELECT {key}"));
                 self.rows(quantity, from, of);
                 self.sql(")");
             }
-            Measure::AtLeast(1) => {
+            // PostgreSQL gathers by itself what this belongs to.
+            (Measure::AtLeast(1), _) => {
                 self.sql("EXISTS (SELECT 1");
                 self.rows(quantity, from, &format!("{key} = {id} AND {of}"));
                 self.sql(")");
             }
-            Measure::AtLeast(number) => {
+            (Measure::AtLeast(number), Some(gathering)) => self.gathered(quantity, gathering, None, |writer| {
+                writer.sql("COUNT(*) >= ");
+                writer.bound(*number);
+            }),
+            (Measure::AtLeast(number), None) => {
                 self.sql("(SELECT COUNT(*)");
                 self.items(quantity);
                 self.sql(") >= ");
                 self.bound(*number);
             }
-            Measure::Sum(test) => self.sum(quantity, test),
+            (Measure::Sum(test), Some(gathering)) => {
+                // Records without items are found in no group: where 0 will do, those are sought for whom the sum will not.
+                let zero = memory::compare_sum(test, 0);
+                self.sql(if zero { "NOT " } else { "" });
+                self.gathered(quantity, gathering, Some(test), |writer| {
+                    writer.sql(format!("{}(COALESCE(SUM({}), 0)", if zero { "NOT " } else { "" }, test.field.sql));
+                    writer.compared(test.operator, &test.operands);
+                    writer.sql(")");
+                });
+            }
+            (Measure::Sum(test), None) => self.sum(quantity, test),
+        }
+    }
+
+    /// The records of whose items, taken together, something holds.
+    fn gathered(&mut self, quantity: &Quantity, gathering: Gathering, summed: Option<&Test>, holds: impl FnOnce(&mut Self)) {
+        let key = quantity.collection.key;
+        let id = format!("{}.id", self.table);
+        self.sql(match gathering {
+            Gathering::Listed => format!("{id} IN (SELECT {key}"),
+            Gathering::Joined => format!("EXISTS (SELECT 1 FROM (SELECT {key} AS gathered_id"),
+        });
+        self.all_items(quantity);
+        if let Some(test) = summed {
+            self.in_currency(test.field.kind, test.operands.first());
+        }
+        self.sql(format!(" GROUP BY {key} HAVING "));
+        holds(self);
+        self.sql(match gathering {
+            Gathering::Listed => ")".to_owned(),
+            Gathering::Joined => format!(") AS gathered WHERE gathered_id = {id})"),
+        });
+    }
+
+    /// Only amounts in the currency of the comparison.
+    pub fn in_currency(&mut self, kind: FieldType, compared: Option<&Operand>) {
+        if let (FieldType::Money(currency), Some(Operand::Money(money))) = (kind, compared) {
+            self.sql(format!(" AND {currency} = "));
+            self.bound(money.currency.code());
         }
     }
 
     /// The items of a record, each once.
-    fn items(&mut self, quantity: &Quantity) {
+    pub fn items(&mut self, quantity: &Quantity) {
         let Collection { key, from, of, once, .. } = quantity.collection;
         match once {
-            Some(Once { from, of }) => self.rows(quantity, from, of),
+            Some(Once { from, of, .. }) => self.rows(quantity, from, of),
             None => self.rows(quantity, from, &format!("{key} = {}.id AND {of}", self.table)),
         }
     }
 
-    /// The rows that count and match.
-    fn rows(&mut self, quantity: &Quantity, from: &str, of: &str) {
-        self.sql(format!(" FROM {from} WHERE "));
-        for (place, part) in of.split("{}").enumerate() {
-            if place > 0 {
-                self.bound(self.today);
-            }
-            self.sql(part.to_owned());
+    /// The items of all records, each once for each record.
+    pub fn all_items(&mut self, quantity: &Quantity) {
+        let Collection { from, of, once, .. } = quantity.collection;
+        match once {
+            Some(once) => self.rows(quantity, once.of_all, "TRUE"),
+            None => self.rows(quantity, from, of),
         }
+    }
+
+    /// The rows that count and match.
+    pub fn rows(&mut self, quantity: &Quantity, from: &str, of: &str) {
+        self.dated(&format!(" FROM {from} WHERE {of}"));
         if let Some(matching) = &quantity.matching {
             self.sql(" AND ");
             self.node(matching);
         }
     }
 
+    /// A text with the day of the question in the places of `{}`.
+    fn dated(&mut self, text: &str) {
+        for (place, part) in text.split("{}").enumerate() {
+            if place > 0 {
+                self.bound(self.today);
+            }
+            self.sql(part.to_owned());
+        }
+    }
+
     fn sum(&mut self, quantity: &Quantity, test: &Test) {
         self.sql(format!("(SELECT COALESCE(SUM({}), 0)", test.field.sql));
         self.items(quantity);
-        if let (FieldType::Money(currency), Some(Operand::Money(money))) = (test.field.kind, test.operands.first()) {
-            self.sql(format!(" AND {currency} = "));
-            self.bound(money.currency.code());
-        }
+        self.in_currency(test.field.kind, test.operands.first());
         self.sql(")");
         self.compared(test.operator, &test.operands);
     }
@@ -177,9 +249,9 @@ impl Writer {
                 self.bound(Value::Text(begin.clone()));
                 self.sql(")");
             }
-            (operator, FieldType::Tree(table), operands) => {
+            (operator, FieldType::Tree(tree), operands) => {
                 self.sql(format!("({sql} IS NOT NULL AND {sql} IN "));
-                self.nodes_of(table, operator, operands);
+                self.nodes_of(tree.table, operator, operands);
                 self.sql(")");
             }
             (operator, kind, operands) => {
@@ -243,7 +315,7 @@ impl Writer {
         }
     }
 
-    fn operand(&mut self, operand: &Operand) {
+    pub fn operand(&mut self, operand: &Operand) {
         self.bound(match operand {
             Operand::Text(text) => Value::Text(text.clone()),
             Operand::Number(number) => Value::Number(*number),
@@ -257,17 +329,22 @@ impl Writer {
     }
 }
 
+/// Writes pieces into a statement.
+pub(super) fn push<'b>(parts: &'b [Part], out: &mut AstPass<'_, 'b, MultiBackend>) -> QueryResult<()> {
+    for part in parts {
+        match part {
+            Part::Sql(text) => out.push_sql(text),
+            Part::Bound(value) => value.push(out)?,
+        }
+    }
+    Ok(())
+}
+
 impl QueryFragment<MultiBackend> for Condition {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, MultiBackend>) -> QueryResult<()> {
         // There is no end to the texts of rules.
         out.unsafe_to_cache_prepared();
-        for part in &self.parts {
-            match part {
-                Part::Sql(text) => out.push_sql(text),
-                Part::Bound(value) => value.push(&mut out)?,
-            }
-        }
-        Ok(())
+        push(&self.parts, &mut out)
     }
 }
 

@@ -30,21 +30,23 @@ fn holds(node: &Node, record: &Record) -> bool {
         Node::Any(nodes) => nodes.iter().any(|node| holds(node, record)),
         Node::Not(node) => !holds(node, record),
         Node::Test(test) => passes(test, record.facts.get(test.field.name)),
-        Node::Some(quantity) => enough(quantity, record),
+        Node::Some(quantity, measure) => enough(quantity, measure, record),
     }
 }
 
-fn enough(quantity: &Quantity, record: &Record) -> bool {
+fn enough(quantity: &Quantity, measure: &Measure, record: &Record) -> bool {
     let items = record.items.get(quantity.collection.name).map(Vec::as_slice).unwrap_or_default();
     let of = items.iter().filter(|item| quantity.matching.as_ref().is_none_or(|matching| holds(matching, item)));
-    match &quantity.measure {
+    match measure {
         Measure::AtLeast(number) => i64::try_from(of.count()).is_ok_and(|count| count >= *number),
-        Measure::Sum(test) => {
-            let sum: i128 = of.filter_map(|item| amount(test.field, item, test)).sum();
-            let against: Vec<i128> = test.operands.iter().filter_map(number).collect();
-            compare(test.operator, &against, |other| Some(sum.cmp(other)))
-        }
+        Measure::Sum(test) => compare_sum(test, of.filter_map(|item| amount(test.field, item, test)).sum()),
     }
+}
+
+/// Whether a sum is as wanted.
+pub(super) fn compare_sum(test: &Test, sum: i128) -> bool {
+    let against: Vec<i128> = test.operands.iter().filter_map(number).collect();
+    compare(test.operator, &against, |other| Some(sum.cmp(other)))
 }
 
 /// What an item adds to a sum: nothing when it is in another currency.

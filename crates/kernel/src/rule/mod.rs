@@ -11,15 +11,19 @@ mod catalogue;
 mod check;
 mod condition;
 mod declare;
+mod dimension;
+mod divided;
 mod memory;
 mod value;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-pub use catalogue::{Catalogue, Collection, Field, FieldType, Once, RuleFieldType};
-pub use check::Checked;
+pub use catalogue::{BRANCHES, Catalogue, Collection, Field, FieldType, Once, RuleFieldType, Tree};
+pub use check::{Checked, MovedBy};
 pub use condition::{Condition, Extent};
+pub use dimension::{CheckedDimension, Dimension, DimensionPart};
+pub use divided::{Divided, divided};
 pub use memory::Record;
 pub use value::Operand;
 

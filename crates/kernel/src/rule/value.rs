@@ -5,6 +5,9 @@ use chrono::Months;
 use super::FieldType;
 use crate::{AnyId, Currency, Date, Instant, Money};
 
+/// How days begin that are counted from the present one.
+pub(super) const TODAY: &str = "today";
+
 /// A value of a condition or of a field.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Operand {
@@ -64,7 +67,7 @@ fn money(text: &str) -> Result<Operand, (&'static str, String)> {
 
 /// A day, or one counted from today.
 fn date(text: &str, today: Date) -> Option<Date> {
-    let Some(distance) = text.strip_prefix("today") else { return text.parse().ok() };
+    let Some(distance) = text.strip_prefix(TODAY) else { return text.parse().ok() };
     if distance.is_empty() {
         return Some(today);
     }

@@ -1,23 +1,21 @@
 //! What rules may ask of customers: their records, profiles, tags and contact points; and customers chosen by a rule.
 
-use std::fmt;
+mod asked;
+mod divisions;
 
-use diesel::QueryDsl;
 use kehu_kernel::{
-    Action, Actor, Conn, Error, Result, Rule,
-    access::{FieldClass, Reach},
-    rule::{Catalogue, Collection, Condition, Extent, Field, FieldType},
+    rule::{BRANCHES, Collection, Field, FieldType},
     rule_fields,
-    schema::customers,
-    store::MultiBackend,
 };
+
+pub use asked::{Asked, shown};
+pub use divisions::Divisions;
 
 use crate::{
     CustomerKind, CustomerStatus, LifeCycleStage,
     contact_point::ContactPointKind,
     customer::{PreferredChannel, PreferredLanguage},
     profile::{Education, Gender, MaritalStatus, RiskTolerance},
-    scope,
 };
 
 rule_fields! {
@@ -29,7 +27,7 @@ rule_fields! {
     "life_cycle_stage", FieldType::Word(LifeCycleStage::WORDS), "customers.life_cycle_stage", "Life-cycle stage";
     "tier", FieldType::Text, "customers.tier", "Service tier, a code of the bank's own";
     "owner", FieldType::Id, "customers.owner_id", "Relationship manager, by the id of the staff record";
-    "branch", FieldType::Tree("branches"), "customers.home_branch_id", "Branch that keeps the customer, by its code";
+    "branch", BRANCHES, "customers.home_branch_id", "Branch that keeps the customer, by its code";
     "preferred_language", FieldType::Word(PreferredLanguage::WORDS), "customers.preferred_language", "Language of address";
     "preferred_channel", FieldType::Word(PreferredChannel::WORDS), "customers.preferred_channel", "Preferred way of contact";
     "fraud_flag", FieldType::Flag, "customers.fraud_flag", "Whether fraud is suspected";
@@ -129,6 +127,7 @@ pub const COLLECTIONS: &[Collection] = &[
         fields: TAG,
         action: None,
         beyond: false,
+        shared: &["tag."],
         meaning: "Tags that the customer has today, but for sensitive ones",
     },
     Collection {
@@ -141,66 +140,7 @@ pub const COLLECTIONS: &[Collection] = &[
         fields: CONTACT_POINT,
         action: None,
         beyond: false,
+        shared: &[],
         meaning: "Phones, addresses and other contact points that are in use today",
     },
 ];
-
-/// Whether an actor's rules may ask for fields of a class: what is shown in lists, where nothing sensitive is.
-#[must_use]
-pub fn shown(actor: &Actor, class: FieldClass) -> bool {
-    class != FieldClass::Sensitive && actor.sees(class)
-}
-
-/// A rule that customers are to meet, as one caller may ask for it.
-#[derive(Clone)]
-pub struct Asked {
-    rule: Rule,
-    /// For queries that look at some customers, and for those that look at all.
-    conditions: [Condition; 2],
-    /// How far the rights reach that the rule asks for: whether it holds is told only of customers within all of them.
-    reaches: Vec<Reach>,
-}
-
-/// As it was asked: days that are counted from today stay so, and pages of a list belong together over midnight.
-impl fmt::Debug for Asked {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.rule.fmt(f)
-    }
-}
-
-impl Asked {
-    /// Holds a rule against the fields that there are and those that the caller is shown in lists. `pointer` is its place in the
-    /// body.
-    ///
-    /// # Errors
-    /// [`Error::Forbidden`] for customers, and without the rights that what it asks for needs; [`Error::Invalid`] with every
-    /// fault of the rule; [`Error::Conflict`] (`database_distributed`) when it looks at accounts and these lie elsewhere.
-    pub fn new(conn: &Conn, actor: &Actor, catalogue: &Catalogue, rule: &Rule, pointer: &str) -> Result<Self> {
-        scope::refuse_customers(actor)?;
-        let checked = catalogue.check(rule, pointer, conn.now, |class| shown(actor, class))?;
-        if checked.beyond && conn.distributed {
-            return Err(Error::conflict("database_distributed", "Accounts lie elsewhere than customers: no rule asks for both."));
-        }
-        let reaches = checked.actions.iter().map(|action: &Action| actor.allow(*action)).collect::<Result<_>>()?;
-        let conditions = [Extent::Some, Extent::All].map(|extent| checked.condition(conn, extent));
-        Ok(Self { rule: rule.clone(), conditions, reaches })
-    }
-
-    /// All customers within reach who meet it.
-    #[must_use]
-    pub fn customers<'a>(&self, reach: &Reach) -> customers::BoxedQuery<'a, MultiBackend> {
-        self.narrow(customers::table.filter(scope::visible_to(reach)).into_boxed(), Extent::All)
-    }
-
-    /// Those customers who meet it.
-    pub(crate) fn narrow<'a>(
-        &self,
-        query: customers::BoxedQuery<'a, MultiBackend>,
-        extent: Extent,
-    ) -> customers::BoxedQuery<'a, MultiBackend> {
-        let [some, all] = &self.conditions;
-        let condition = if extent == Extent::All { all } else { some };
-        let within = self.reaches.iter().filter(|reach| **reach != Reach::All);
-        within.fold(query, |query, reach| query.filter(scope::visible_to(reach))).filter(condition.clone())
-    }
-}
