@@ -1,14 +1,12 @@
 //! `/v1/branches/{branch_id}/relink`: a branch passes to another one.
 
-use std::time::Duration;
-
-use diesel::{ExpressionMethods, QueryDsl, RunQueryDsl, sql_query};
+use diesel::{ExpressionMethods, QueryDsl, RunQueryDsl};
 use kehu_account_link::{feed, relink};
 use kehu_kernel::{
     Actor, AnyId,
     feed::Source,
     job::Runner,
-    schema::{accounts, events, jobs},
+    schema::{accounts, events},
 };
 use serde_json::json;
 
@@ -101,16 +99,7 @@ async fn an_interrupted_merger_loses_and_doubles_nothing(app: App) {
     let job = admin.command(&format!("/v1/branches/{}/relink", text(&ids["A"])), 1, into(&ids["B"])).await.expect(202);
     let store = app.store.clone();
     let worker = std::thread::spawn(move || Runner::default().with(relink::JOB_KIND, relink::handler()).run_one(&store));
-    // Once it has begun, its lease is taken away, as it is from a server that died.
-    for _ in 0..2_000 {
-        let done: i64 = app.store.read_blocking(|conn| Ok(jobs::table.select(jobs::progress_done).first(&mut conn.db)?)).unwrap();
-        if done > 0 {
-            break;
-        }
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    let lost = "UPDATE jobs SET lease_owner = NULL, lease_until = created_at WHERE state = 'running'";
-    app.store.write_blocking(move |tx| Ok(sql_query(lost).execute(&mut tx.db)?)).unwrap();
+    app.interrupt_job();
     worker.join().unwrap().unwrap();
     app.run_jobs();
     let job = admin.get(&format!("/v1/jobs/{}", text(&job["id"]))).await.expect(200);

@@ -42,6 +42,7 @@ mod export;
 mod export_kill;
 mod export_link;
 mod group;
+mod group_by_rule;
 mod group_member;
 mod group_proposal;
 mod group_regroup;

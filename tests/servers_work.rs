@@ -206,7 +206,7 @@ fn every_kind_of_job_that_takes_long_has_a_lane_of_its_own() {
     }
     let of = |kind: &'static str| lanes.get(&vec![kind]).copied();
     assert_eq!((of("import"), of("export")), (Some(2), Some(3)), "{lanes:?}");
-    assert!(lanes.keys().all(|kinds| kinds.len() == 1) && lanes.len() == 6, "{lanes:?}");
+    assert!(lanes.keys().all(|kinds| kinds.len() == 1) && lanes.len() == 8, "{lanes:?}");
 }
 
 /// An export that hangs, as in a list without end, and other work that is asked for after it.

@@ -68,6 +68,8 @@ ALTER TABLE privacy_exports DROP CONSTRAINT privacy_exports_customer_id_fkey;
 ALTER TABLE duplicate_allowances DROP CONSTRAINT duplicate_allowances_customer_id_fkey;
 ALTER TABLE match_changes DROP CONSTRAINT match_changes_customer_id_fkey;
 ALTER TABLE groups DROP CONSTRAINT groups_owner_id_fkey;
+ALTER TABLE groups DROP CONSTRAINT groups_branch_id_fkey;
+ALTER TABLE groups DROP CONSTRAINT groups_matrix_id_fkey;
 ALTER TABLE group_parents DROP CONSTRAINT group_parents_group_id_fkey;
 ALTER TABLE group_parents DROP CONSTRAINT group_parents_parent_id_fkey;
 ALTER TABLE group_staff DROP CONSTRAINT group_staff_group_id_fkey;
@@ -265,6 +267,8 @@ ALTER TABLE privacy_exports ADD CONSTRAINT privacy_exports_customer_id_fkey FORE
 ALTER TABLE duplicate_allowances ADD CONSTRAINT duplicate_allowances_customer_id_fkey FOREIGN KEY (customer_id) REFERENCES customers (id);
 ALTER TABLE match_changes ADD CONSTRAINT match_changes_customer_id_fkey FOREIGN KEY (customer_id) REFERENCES customers (id);
 ALTER TABLE groups ADD CONSTRAINT groups_owner_id_fkey FOREIGN KEY (owner_id) REFERENCES staff (id);
+ALTER TABLE groups ADD CONSTRAINT groups_branch_id_fkey FOREIGN KEY (branch_id) REFERENCES branches (id);
+ALTER TABLE groups ADD CONSTRAINT groups_matrix_id_fkey FOREIGN KEY (matrix_id) REFERENCES groups (id);
 ALTER TABLE group_parents ADD CONSTRAINT group_parents_group_id_fkey FOREIGN KEY (group_id) REFERENCES groups (id);
 ALTER TABLE group_parents ADD CONSTRAINT group_parents_parent_id_fkey FOREIGN KEY (parent_id) REFERENCES groups (id);
 ALTER TABLE group_staff ADD CONSTRAINT group_staff_group_id_fkey FOREIGN KEY (group_id) REFERENCES groups (id);

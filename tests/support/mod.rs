@@ -17,7 +17,7 @@ use actix_web::{
     dev::{Service, ServiceResponse},
     test,
 };
-use diesel::{Connection, SqliteConnection, connection::SimpleConnection};
+use diesel::{Connection, ExpressionMethods, QueryDsl, RunQueryDsl, SqliteConnection, connection::SimpleConnection};
 use kehu_api::{
     auth::AuthConfig,
     gate::Gate,
@@ -160,6 +160,23 @@ impl App {
     /// Runs all due jobs to their end, as the server's worker does beside the requests.
     pub fn run_jobs(&self) {
         while self.runner.run_one(&self.store).unwrap() {}
+    }
+
+    /// Takes the lease of the running job away once it has got on, as from a server that died.
+    pub fn interrupt_job(&self) {
+        use kehu_kernel::{job::JobState, schema::jobs};
+        let got_on = |conn: &mut kehu_kernel::Conn| -> kehu_kernel::Result<bool> {
+            let running = jobs::table.filter(jobs::state.eq(JobState::Running)).filter(jobs::progress_done.gt(0));
+            Ok(running.count().get_result::<i64>(&mut conn.db)? > 0)
+        };
+        for _ in 0..2_000 {
+            if self.store.read_blocking(got_on).unwrap() {
+                break;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        let lost = "UPDATE jobs SET lease_owner = NULL, lease_until = created_at WHERE state = 'running'";
+        self.store.write_blocking(move |tx| Ok(diesel::sql_query(lost).execute(&mut tx.db)?)).unwrap();
     }
 
     /// Gives what has happened its place in the feed and posts what is due to webhooks, as the server does beside the requests.

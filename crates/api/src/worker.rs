@@ -12,6 +12,7 @@ use kehu_customer::{
     matching::bank::{changes, run as match_run},
     privacy,
 };
+use kehu_group::by_rule;
 use kehu_intake::{export, import};
 use kehu_kernel::{Error, Result, Store, job::Runner};
 
@@ -36,8 +37,16 @@ pub fn lanes(settings: &Settings) -> Vec<Lane> {
     let matching = Runner::default().with(match_run::JOB_KIND, match_run::handler());
     let changes = Runner::default().with(changes::JOB_KIND, changes::handler());
     let relink = Runner::default().with(relink::JOB_KIND, relink::handler());
-    let mut lanes =
-        vec![("kehu-privacy", privacy), ("kehu-matching", matching), ("kehu-changes", changes), ("kehu-relink", relink)];
+    let groups = Runner::default().with(by_rule::JOB_KIND, by_rule::handler());
+    let sweep = Runner::default().with(by_rule::SWEEP_KIND, by_rule::sweep_handler());
+    let mut lanes = vec![
+        ("kehu-privacy", privacy),
+        ("kehu-matching", matching),
+        ("kehu-changes", changes),
+        ("kehu-relink", relink),
+        ("kehu-groups", groups),
+        ("kehu-sweep", sweep),
+    ];
     lanes.extend((0..settings.imports_at_once).map(|_| ("kehu-imports", imports())));
     lanes.extend((0..settings.exports_at_once).map(|_| ("kehu-exports", exports())));
     lanes
@@ -64,7 +73,7 @@ impl Workers {
         for (name, runner) in lanes {
             workers.add(name, store, move |store| Ok(if runner.run_one(store)? { Duration::ZERO } else { IDLE }))?;
         }
-        workers.add("kehu-wake", store, |store| changes::wake(store).map(|()| IDLE))?;
+        workers.add("kehu-wake", store, |store| changes::wake(store).and_then(|()| by_rule::wake(store)).map(|()| IDLE))?;
         workers.add("kehu-house", store, move |store| {
             idempotency::sweep(store)?;
             privacy::sweep(store)?;

@@ -44,6 +44,7 @@
 
 mod access;
 mod belonging;
+pub mod by_rule;
 pub mod corporate;
 pub mod evaluation;
 pub mod group;

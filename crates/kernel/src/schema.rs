@@ -1332,6 +1332,15 @@ diesel::table! {
         created_at -> Instant,
         updated_at -> Instant,
         version -> BigInt,
+        rule -> Nullable<Json>,
+        dimensions -> Nullable<Json>,
+        branch_id -> Nullable<Uuid>,
+        matrix_id -> Nullable<Uuid>,
+        cell -> Nullable<Text>,
+        refresh_number -> BigInt,
+        refreshed_to -> Nullable<BigInt>,
+        refreshed_on -> Nullable<Date>,
+        refreshed_at -> Nullable<Instant>,
     }
 }
 

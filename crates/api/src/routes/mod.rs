@@ -87,6 +87,7 @@ fn groups(config: &mut ServiceConfig<'_>) {
     config
         .configure(group::proposal::configure)
         .configure(group::group::configure)
+        .configure(group::by_rule::configure)
         .configure(group::member::configure)
         .configure(group::regroup::configure);
 }

@@ -10,8 +10,8 @@ use kehu_kernel::{
 use kehu_organization::staff::StaffId;
 use serde_json::json;
 
-use super::{Group, GroupClose, GroupId, GroupPatch, GroupRow, GroupStatus, NewGroup, list, parent, staff};
-use crate::{access, member};
+use super::{Group, GroupClose, GroupId, GroupKind, GroupPatch, GroupRow, GroupStatus, NewGroup, list, parent, staff};
+use crate::{access, by_rule, member};
 
 /// Forms a group.
 ///
@@ -44,6 +44,15 @@ pub(crate) fn insert(tx: &mut Tx<'_>, actor: &Actor, new: NewGroup) -> Result<Gr
         created_at: tx.now,
         updated_at: tx.now,
         version: 1,
+        rule: None,
+        dimensions: None,
+        branch_id: None,
+        matrix_id: None,
+        cell: None,
+        refresh_number: 0,
+        refreshed_to: None,
+        refreshed_on: None,
+        refreshed_at: None,
     };
     diesel::insert_into(groups::table).values(&row).execute(&mut tx.db)?;
     staff::set(tx, id, &new.team)?;
@@ -51,6 +60,7 @@ pub(crate) fn insert(tx: &mut Tx<'_>, actor: &Actor, new: NewGroup) -> Result<Gr
         parent::set(tx, id, &new.parent_ids)?;
     }
     announce(tx, actor, "group.created", &row);
+    by_rule::declare(tx, actor, &row, by_rule::Wanted { rule: new.rule, dimensions: new.dimensions, branch_id: new.branch_id })?;
     Ok(id)
 }
 
@@ -72,8 +82,10 @@ pub fn update(tx: &mut Tx<'_>, actor: &Actor, id: GroupId, version: i64, change:
         staff::set(tx, id, team)?;
     }
     if let Some(parents) = &change.parent_ids {
+        refuse_cell(&row)?;
         parent::set(tx, id, parents)?;
     }
+    by_rule::change(tx, actor, &row, change.rule, change.dimensions, change.branch_id)?;
     diesel::update(groups::table.find(id))
         .set((
             groups::name.eq(&row.name),
@@ -105,13 +117,25 @@ fn new_owner(tx: &mut Tx<'_>, actor: &Actor, owner: Option<StaffId>) -> Result<O
 /// `group_has_members` or `group_has_children`.
 pub fn close(tx: &mut Tx<'_>, actor: &Actor, id: GroupId, version: i64, how: &GroupClose) -> Result<Group> {
     let row = access::manage_version(tx, actor, id, version)?;
+    refuse_cell(&row)?;
     let today = tx.now.date();
+    if row.kind == GroupKind::Matrix {
+        by_rule::close_cells(tx, actor, id, how)?;
+    }
     if how.end_members {
         member::end_all(tx, actor, id, today, &how.reason)?;
     }
     member::refuse_members(tx, id)?;
     close_empty(tx, actor, &row, &how.reason)?;
     list::find(tx, id)
+}
+
+/// Refuses what would take a cell out of its matrix.
+fn refuse_cell(row: &GroupRow) -> Result<()> {
+    match row.matrix_id {
+        None => Ok(()),
+        Some(_) => Err(Error::conflict("group_by_rule", "The cell of a matrix follows the matrix: change that instead.")),
+    }
 }
 
 /// Closes a group that is locked and has no members any more.
@@ -147,7 +171,16 @@ pub(crate) fn touch(tx: &mut Tx<'_>, id: GroupId) -> Result<()> {
     Ok(())
 }
 
+/// Notes that the members of a group follow its rule as of an event.
+pub(crate) fn refreshed(tx: &mut Tx<'_>, id: GroupId, to: i64) -> Result<()> {
+    let (now, today) = (tx.now, tx.now.date());
+    diesel::update(groups::table.find(id))
+        .set((groups::refreshed_to.eq(to), groups::refreshed_on.eq(today), groups::refreshed_at.eq(now)))
+        .execute(&mut tx.db)?;
+    Ok(())
+}
+
 /// Tells what happened to a group.
-fn announce(tx: &mut Tx<'_>, actor: &Actor, kind: &'static str, row: &GroupRow) {
+pub(crate) fn announce(tx: &mut Tx<'_>, actor: &Actor, kind: &'static str, row: &GroupRow) {
     tx.emit(actor, NewEvent::new(kind, row.id, json!({ "number": row.number, "kind": row.kind })));
 }

@@ -4,15 +4,15 @@ use std::collections::{BTreeSet, HashMap};
 
 use diesel::{ExpressionMethods, JoinOnDsl, QueryDsl, RunQueryDsl, SelectableHelper};
 use kehu_kernel::{
-    Actor, Conn, Error, Page, PageParams, Reference, Result,
+    Actor, AnyId, Conn, Error, Page, PageParams, Reference, Result,
     access::Reach,
-    schema::{group_members, group_parents, group_staff, groups, staff},
+    schema::{branches, group_members, group_parents, group_staff, groups, staff},
     store::{MultiBackend, among},
 };
-use kehu_organization::staff::StaffId;
+use kehu_organization::{branch::BranchId, staff::StaffId};
 
-use super::{Group, GroupFilter, GroupId, GroupRow, GroupStaff, GroupStaffRole};
-use crate::{access, member::active};
+use super::{Group, GroupCell, GroupFilter, GroupId, GroupRow, GroupStaff, GroupStaffRole};
+use crate::{access, by_rule::cell, member::active};
 
 /// Groups in the order in which they were made.
 ///
@@ -77,8 +77,13 @@ pub fn get(conn: &mut Conn, actor: &Actor, id: GroupId) -> Result<Group> {
 }
 
 pub(super) fn find(conn: &mut Conn, id: GroupId) -> Result<Group> {
-    let row: GroupRow = groups::table.find(id).select(GroupRow::as_select()).first(&mut conn.db)?;
+    let row = row(conn, id)?;
     present(conn, vec![row])?.pop().ok_or(Error::NotFound)
+}
+
+/// A group as it is kept.
+pub(crate) fn row(conn: &mut Conn, id: GroupId) -> Result<GroupRow> {
+    Ok(groups::table.find(id).select(GroupRow::as_select()).first(&mut conn.db)?)
 }
 
 /// The names of groups; of those that do not exist, nothing.
@@ -88,7 +93,7 @@ pub(crate) fn names(conn: &mut Conn, ids: impl Iterator<Item = GroupId>) -> Resu
     Ok(of.select((groups::id, groups::name)).load::<(GroupId, String)>(&mut conn.db)?.into_iter().collect())
 }
 
-/// Adds owners, teams and parents, with three queries for any number of groups.
+/// Adds owners, teams and parents, with the same few queries for any number of groups.
 fn present(conn: &mut Conn, rows: Vec<GroupRow>) -> Result<Vec<Group>> {
     let ids: Vec<GroupId> = rows.iter().map(|row| row.id).collect();
     let owners: Vec<StaffId> = rows.iter().filter_map(|row| row.owner_id).collect();
@@ -106,6 +111,10 @@ fn present(conn: &mut Conn, rows: Vec<GroupRow>) -> Result<Vec<Group>> {
         .order(groups::id)
         .select((group_parents::group_id, groups::id, groups::name))
         .load(&mut conn.db)?;
+    let places: Vec<AnyId> = rows.iter().filter_map(|row| row.branch_id).map(kehu_kernel::Id::cast).collect();
+    let places = branches::table.filter(among(branches::id, places)).select((branches::id, branches::name));
+    let places: HashMap<BranchId, String> = places.load(&mut conn.db)?.into_iter().collect();
+    let matrices = names(conn, rows.iter().filter_map(|row| row.matrix_id))?;
     let shown = |row: GroupRow| {
         let mut team: Vec<GroupStaff> = people
             .iter()
@@ -125,6 +134,13 @@ fn present(conn: &mut Conn, rows: Vec<GroupRow>) -> Result<Vec<Group>> {
             purpose: row.purpose,
             strategy: row.strategy,
             service_level: row.service_level,
+            rule: row.rule.map(|rule| rule.0),
+            dimensions: row.dimensions.map(|dimensions| dimensions.0).unwrap_or_default(),
+            branch: row.branch_id.map(|id| Reference::new(id, places.get(&id).cloned().unwrap_or_default())),
+            cell: row.matrix_id.map(|id| GroupCell {
+                matrix: Reference::new(id, matrices.get(&id).cloned().unwrap_or_default()),
+                parts: cell::parts(row.cell.as_deref()),
+            }),
             status: row.status,
             closed_on: row.closed_on,
             close_reason: row.close_reason,

@@ -6,16 +6,16 @@ mod parent;
 mod staff;
 
 use diesel::{Insertable, Queryable, Selectable};
-use kehu_kernel::{Date, Id, Instant, Reference, patch, schema::groups, text_enum};
-use kehu_organization::staff::StaffId;
+use kehu_kernel::{Date, Id, Instant, Reference, Rule, json::Json, patch, rule::Dimension, schema::groups, text_enum};
+use kehu_organization::{branch::BranchId, staff::StaffId};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use validator::Validate;
 
+pub(crate) use change::{announce, close_empty, insert, refreshed, touch};
 pub use change::{close, create, update};
-pub(crate) use change::{close_empty, insert, touch};
-pub(crate) use list::names;
 pub use list::{get, list};
+pub(crate) use list::{names, row};
 
 /// Identifier of a group.
 pub type GroupId = Id<Group>;
@@ -25,6 +25,10 @@ text_enum! {
     pub enum GroupKind {
         /// Its customers are in it as a fact, until somebody takes them out.
         Static = "static",
+        /// Its customers are in it as long as they meet its rule.
+        Dynamic = "dynamic",
+        /// Divides the customers who meet its rule by dimensions; each cell is a dynamic group below it.
+        Matrix = "matrix",
         /// People who live together, with roles and a primary member.
         Household = "household",
         /// Companies that belong together, with roles and a primary member at the top.
@@ -94,6 +98,16 @@ pub struct Group {
     /// The groups directly above it.
     #[schema(max_items = 20)]
     pub parents: Vec<Reference>,
+    /// Whom a dynamic group has, or whom a matrix divides: everybody without it. Null for other kinds and for cells, whom their
+    /// matrix fills.
+    pub rule: Option<Rule>,
+    /// What a matrix divides by; empty for other kinds.
+    #[schema(max_items = 5)]
+    pub dimensions: Vec<Dimension>,
+    /// The branch whose customers, with those of the branches below it, are looked at; null for the whole bank.
+    pub branch: Option<Reference>,
+    /// Of which matrix it is a cell, and which one.
+    pub cell: Option<GroupCell>,
     /// Whether it is in use.
     pub status: GroupStatus,
     /// The day on which it was closed.
@@ -110,6 +124,16 @@ pub struct Group {
     pub updated_at: Instant,
     /// Version of the record; also its `ETag`.
     pub version: i64,
+}
+
+/// Where a group stands in a matrix.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct GroupCell {
+    /// The matrix.
+    pub matrix: Reference,
+    /// The parts of the dimensions that meet in it, in the order of the dimensions.
+    #[schema(value_type = Vec<kehu_kernel::limits::Line>, max_items = 5, example = json!(["below 10000.00 CNY", "personal"]))]
+    pub parts: Vec<String>,
 }
 
 /// Somebody who works for a group.
@@ -140,6 +164,29 @@ pub(crate) struct GroupRow {
     pub created_at: Instant,
     pub updated_at: Instant,
     pub version: i64,
+    pub rule: Option<Json<Rule>>,
+    pub dimensions: Option<Json<Vec<Dimension>>>,
+    pub branch_id: Option<BranchId>,
+    pub matrix_id: Option<GroupId>,
+    pub cell: Option<String>,
+    pub refresh_number: i64,
+    pub refreshed_to: Option<i64>,
+    pub refreshed_on: Option<Date>,
+    pub refreshed_at: Option<Instant>,
+}
+
+impl GroupKind {
+    /// Whether members follow a rule.
+    #[must_use]
+    pub const fn by_rule(self) -> bool {
+        matches!(self, Self::Dynamic | Self::Matrix)
+    }
+
+    /// Whether one of the members is the primary one.
+    #[must_use]
+    pub const fn has_primary(self) -> bool {
+        matches!(self, Self::Household | Self::CorporateGroup)
+    }
 }
 
 /// A group to be created.
@@ -177,6 +224,16 @@ pub struct NewGroup {
     #[schema(max_items = 20)]
     #[validate(length(max = 20))]
     pub parent_ids: Vec<GroupId>,
+    /// Whom a dynamic group is to have; for a matrix, whom it divides: everybody unless given. It stays when members are erased, so
+    /// it must not name a person. Needs the rights that its conditions need, with all below `branch_id`.
+    pub rule: Option<Rule>,
+    /// What a matrix divides by; at most 1,000 cells.
+    #[serde(default)]
+    #[schema(max_items = 5)]
+    #[validate(length(max = 5))]
+    pub dimensions: Vec<Dimension>,
+    /// The branch whose customers, with those of the branches below it, are looked at; all customers of the bank unless given.
+    pub branch_id: Option<BranchId>,
 }
 
 /// Somebody who is to work for a group.
@@ -227,6 +284,19 @@ pub struct GroupPatch {
     #[serde(default, deserialize_with = "patch::required")]
     #[validate(length(max = 20))]
     pub parent_ids: Option<Vec<GroupId>>,
+    /// Whom it has, or divides, from now on; null only for a matrix.
+    #[schema(value_type = Option<Rule>)]
+    #[serde(default, deserialize_with = "patch::nullable")]
+    pub rule: Option<Option<Rule>>,
+    /// What it divides by from now on: cells that are no more are closed.
+    #[schema(nullable = false, value_type = Vec<Dimension>, max_items = 5)]
+    #[serde(default, deserialize_with = "patch::required")]
+    #[validate(length(max = 5))]
+    pub dimensions: Option<Vec<Dimension>>,
+    /// The branch whose customers are looked at from now on; null for the whole bank.
+    #[schema(value_type = Option<BranchId>)]
+    #[serde(default, deserialize_with = "patch::nullable")]
+    pub branch_id: Option<Option<BranchId>>,
 }
 
 /// How a group is closed.
@@ -257,7 +327,7 @@ pub struct GroupFilter {
     pub owner_id: Option<StaffId>,
     /// Only groups for which this person works.
     pub staff_id: Option<StaffId>,
-    /// Only groups directly below this one.
+    /// Only groups directly below this one, such as the cells of a matrix.
     pub parent_id: Option<GroupId>,
     /// Only groups in which this customer is today; none when the caller does not see the customer.
     pub customer_id: Option<kehu_customer::CustomerId>,

@@ -15,7 +15,7 @@ use super::{
     GivenSource, GroupMemberRole, GroupMembersChange, MemberRow, MembershipId, MembershipSource, NewGroupMembers, announce, list,
 };
 use crate::{
-    access,
+    access, by_rule,
     group::{GroupId, GroupKind},
     interval::Span,
 };
@@ -29,9 +29,10 @@ const NAMED: usize = 100;
 ///
 /// # Errors
 /// [`Error::NotFound`]; [`Error::Forbidden`]; [`Error::Invalid`] for customers out of sight, roles that do not fit the group and
-/// impossible days; [`Error::Conflict`] `group_closed`, `membership_overlaps` or `primary_member_exists`.
+/// impossible days; [`Error::Conflict`] `group_closed`, `group_by_rule`, `membership_overlaps` or `primary_member_exists`.
 pub fn add(tx: &mut Tx<'_>, actor: &Actor, id: GroupId, new: NewGroupMembers) -> Result<GroupMembersChange> {
     let group = access::open(access::manage(tx, actor, id)?)?;
+    by_rule::refuse(&group)?;
     let from = new.valid_from.unwrap_or_else(|| tx.now.date());
     refuse_unfit(group.kind, &new, from)?;
     let ids: Vec<CustomerId> = new.members.iter().map(|member| member.customer_id).collect();
@@ -79,7 +80,7 @@ fn refuse_unfit(kind: GroupKind, new: &NewGroupMembers, from: Date) -> Result<()
             fault("role", "role_of_another_kind", "Members of this kind of group do not have this role.");
         }
         primaries += usize::from(member.primary);
-        if member.primary && kind == GroupKind::Static {
+        if member.primary && !kind.has_primary() {
             fault("primary", "no_primary_member", "Only households and groups of companies have a primary member.");
         } else if member.primary && primaries > 1 {
             fault("primary", "second_primary", "A group has one primary member at a time.");

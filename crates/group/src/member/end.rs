@@ -7,7 +7,7 @@ use kehu_customer::{CustomerId, scope};
 use kehu_kernel::{Actor, Date, Error, FieldError, Result, Tx, schema::group_members, store::among};
 
 use super::{GroupMembersChange, GroupMembersEnd, MemberRow, MembershipId, active_from, announce, hold_customers, list, reaches};
-use crate::{access, group::GroupId};
+use crate::{access, by_rule, group::GroupId};
 
 /// How many ids one query names.
 const CHUNK: usize = 5_000;
@@ -16,9 +16,10 @@ const CHUNK: usize = 5_000;
 /// never holds.
 ///
 /// # Errors
-/// [`Error::NotFound`]; [`Error::Forbidden`]; [`Error::Invalid`] for customers out of sight and for those who are not members.
+/// [`Error::NotFound`]; [`Error::Forbidden`]; [`Error::Invalid`] for customers out of sight and for those who are not members;
+/// [`Error::Conflict`] `group_by_rule`.
 pub fn end(tx: &mut Tx<'_>, actor: &Actor, id: GroupId, how: &GroupMembersEnd) -> Result<GroupMembersChange> {
-    access::manage(tx, actor, id)?;
+    by_rule::refuse(&access::manage(tx, actor, id)?)?;
     let mut seen = BTreeSet::new();
     let twice = |(index, customer): (usize, &CustomerId)| {
         let pointer = format!("/customer_ids/{index}");

@@ -12,7 +12,7 @@ use super::{
     relocate::{Journey, relocate},
 };
 use crate::{
-    access,
+    access, by_rule,
     evaluation::EvaluationKind,
     group::{self, GroupId, GroupRow},
     member::{self, MembershipSource},
@@ -29,6 +29,7 @@ pub fn merge(tx: &mut Tx<'_>, actor: &Actor, id: GroupId, version: i64, how: &Gr
     let all: BTreeSet<GroupId> = how.sources.iter().map(|source| source.group_id).chain([id]).collect();
     all.into_iter().try_for_each(|id| access::hold(tx, id))?;
     let target = access::manage_version(tx, actor, id, version)?;
+    by_rule::refuse(&target)?;
     let sources = sources(tx, actor, &target, &how.sources)?;
     let ids: Vec<GroupId> = sources.iter().map(|source| source.id).collect();
     let decision = justified(tx, how.evaluation_id, EvaluationKind::Merge, &ids, Some(id))?;

@@ -13,7 +13,7 @@ use super::{
     relocate::{Journey, relocate},
 };
 use crate::{
-    access,
+    access, by_rule,
     evaluation::EvaluationKind,
     group::{self, GroupId, GroupRow, NewGroup},
     member::{self, MemberRow, MembershipSource},
@@ -30,6 +30,7 @@ pub fn split(tx: &mut Tx<'_>, actor: &Actor, id: GroupId, version: i64, how: Gro
     let there: BTreeSet<GroupId> = how.targets.iter().filter_map(|target| target.group_id).chain([id]).collect();
     there.into_iter().try_for_each(|id| access::hold(tx, id))?;
     let source = access::manage_version(tx, actor, id, version)?;
+    by_rule::refuse(&source)?;
     let decision = justified(tx, how.evaluation_id, EvaluationKind::Split, &[id], None)?;
     let day = tx.now.date();
     refuse_twice(&how.targets)?;

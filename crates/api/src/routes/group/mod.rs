@@ -1,5 +1,6 @@
 //! Groups of customers and evaluations of their segmentation.
 
+pub mod by_rule;
 pub mod evaluation;
 pub mod group;
 pub mod member;

@@ -1,0 +1,11 @@
+DROP INDEX groups_by_rule;
+DROP INDEX groups_cell_key;
+ALTER TABLE groups DROP COLUMN refreshed_at;
+ALTER TABLE groups DROP COLUMN refreshed_on;
+ALTER TABLE groups DROP COLUMN refreshed_to;
+ALTER TABLE groups DROP COLUMN refresh_number;
+ALTER TABLE groups DROP COLUMN cell;
+ALTER TABLE groups DROP COLUMN matrix_id;
+ALTER TABLE groups DROP COLUMN branch_id;
+ALTER TABLE groups DROP COLUMN dimensions;
+ALTER TABLE groups DROP COLUMN rule;
